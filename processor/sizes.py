@@ -1,6 +1,8 @@
-"""Parses sizes (`512KB`, `1MiB`)."""
+"""Parses sizes (`512KB`, `1MiB`), and checks that of a body."""
 
 import re
+
+from processor.errors import TooLarge
 
 PUSH_SIZE = 1024 * 1024  # bytes: the default limit of a push
 SMALLEST_LIMIT = 1024  # bytes: the smallest limit that can be configured
@@ -9,6 +11,12 @@ MAX_FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, a
 
 _SIZE = re.compile(r"([0-9]{1,9})(KB|MB|KiB|MiB)")
 _UNITS = {"KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
+
+
+def check_body_size(size: int, largest: int) -> None:
+    """Raise TooLarge if a body has more bytes than the limit."""
+    if size > largest:
+        raise TooLarge(f"A body has at most {largest} bytes; send less")
 
 
 def parse_size(text: str) -> int:

@@ -76,7 +76,9 @@ COMMANDS = {
         "config",
         "config",
     ),
-    "doctor": Command("Check the configuration, Redis and the running server.", "doctor", "doctor"),
+    "doctor": Command(
+        "Check the configuration, Redis, its secrets and the running server.", "doctor", "doctor"
+    ),
     "completion": Command(
         "Print a script that has a shell complete commands and options.",
         "completion",

@@ -8,7 +8,7 @@ class Exit(IntEnum):
     """An exit code."""
 
     GOOD = 0
-    FAILED = 1  # a job or a part of a group failed or was canceled; `inspect`: not verified
+    FAILED = 1  # a job or a part of a group failed or was canceled; `inspect`: refused
     USAGE = 2  # wrong command line or configuration, or the server refuses the call
     EXPIRED = 3
     TIMEOUT = 4

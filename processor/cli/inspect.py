@@ -4,6 +4,7 @@ import asyncio
 import json as codec
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,12 @@ from processor.cli import config as cli_config, options, output
 from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Source, load
 from processor.egress import Egress, Policy
-from processor.errors import BadSignature, ConfigError, ProviderError, RequestError
+from processor.errors import ConfigError, ProviderError, RequestError
 from processor.model import Push, StatusUpdate
 from processor.provider import ParsedPush
 from processor.service.pushes.public_keys import MAX_AGE, PublicKeys
 from processor.signing import Verify
+from processor.sizes import check_body_size
 from processor.text_input import decode_text
 
 NOTHING = ParsedPush(())
@@ -46,7 +48,8 @@ def inspect(
 ) -> None:
     """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
-    Ends with 0 if it is verified, 1 if not.
+    The headers must be all that came: the receiver checks Content-Type and Content-Encoding too.
+    Ends with 0 if it is verified and would be accepted, 1 if not; `reason` says why.
 
     Example: `ringback inspect wistia --headers headers.json --body body.json`.
     """
@@ -58,13 +61,13 @@ def inspect(
         output.document(verdict)
     else:
         output.tree(verdict)
-    raise typer.Exit(Exit.GOOD if verdict["verified"] else Exit.FAILED)
+    raise typer.Exit(Exit.FAILED if verdict["reason"] else Exit.GOOD)
 
 
 def judge(source: Source, push: Push, now: float, key: Path | None = None) -> dict[str, Any]:
     """Whether the push is verified, why not, the steps of the check, and its updates."""
-    rule = source.profile.verify
-    steps = _length_step(push)
+    rule, steps, reading = source.profile.verify, _length_step(push), NOTHING
+    verified, reasons = False, _refusals(source, push)
     try:
         if rule:
             document = _document(source, rule, push, key)
@@ -73,14 +76,33 @@ def judge(source: Source, push: Push, now: float, key: Path | None = None) -> di
                 for step in signing.explain(rule, source.keys, push, now, document)
             ]
             signing.verify(rule, source.keys, push, now, document)
-        reading = provider.read_push(source.profile, source.name, push, now)
-    except BadSignature as error:
-        return _verdict(steps, verified=False, reason=str(error))
+            verified = True
+        reading = provider.accept_push(source.profile, source.name, push, now)
     except RequestError as error:
-        return _verdict(steps, verified=bool(rule), reason=str(error))
-    unsigned = None if rule else f"{source.profile.name} does not sign its pushes"
-    reason = unsigned or _unknown_sender(source, push)
-    return _verdict(steps, verified=bool(rule), reason=reason, reading=reading)
+        reasons.append(str(error))
+    if verified and (stranger := _unknown_sender(source, push)):
+        reasons.append(stranger)
+    return _verdict(steps, verified=verified, reason="; ".join(reasons) or None, reading=reading)
+
+
+def _refusals(source: Source, push: Push) -> list[str]:
+    """Why the receiver would refuse the push whatever its signature is, in its order."""
+    reasons, profile = [], source.profile
+    if profile.verify is None:
+        reasons.append(f"{profile.name} does not sign its pushes")
+    elif source.why_no_pushes:
+        reasons.append(f"the source accepts no pushes: {source.why_no_pushes}")
+    checks: tuple[Callable[[], None], ...] = (
+        lambda: check_body_size(len(push.body), source.largest),
+        lambda: provider.check_encoding(push),
+        lambda: provider.check_content_type(profile, push),
+    )
+    for check in checks:
+        try:
+            check()
+        except RequestError as error:
+            reasons.append(str(error))
+    return reasons
 
 
 def _length_step(push: Push) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror
 """
 
-from processor.provider.decode import check_content_type
+from processor.provider.decode import check_content_type, check_encoding
 from processor.provider.ignored import IgnoredPart
 from processor.provider.job_ids import bare_id, check_id, full_id
 from processor.provider.list_response import (
@@ -56,7 +56,7 @@ from processor.provider.poll_response import (
     read_poll_response,
 )
 from processor.provider.profile import JobKind, ListRules, PollRules, Profile, PushRules
-from processor.provider.push import ParsedPush, read_push
+from processor.provider.push import ParsedPush, accept_push, read_push
 from processor.provider.rate_limit_headers import exhausted_for
 from processor.provider.submit_response import read_submit_response
 from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
@@ -88,12 +88,14 @@ __all__ = [
     "SetupRequest",
     "UrlTemplate",
     "WebhookSetup",
+    "accept_push",
     "as_answer",
     "bare_id",
     "build_cancel_request",
     "build_list_request",
     "build_poll_request",
     "check_content_type",
+    "check_encoding",
     "check_id",
     "decode_profile",
     "describe_error",

@@ -29,6 +29,12 @@ class DecodedPush(msgspec.Struct, frozen=True, gc=False):
     confirm: str | None = None  # the URL that confirms the subscription
 
 
+def check_encoding(push: Push) -> None:
+    """Raise WrongType if the body is compressed."""
+    if push.headers.get("content-encoding", "identity").lower() != "identity":
+        raise WrongType("Send the body uncompressed, as it was signed")
+
+
 def check_content_type(profile: Profile, push: Push) -> None:
     """Raise WrongType unless the content type is one that this provider sends."""
     mime = push.headers.get("content-type", "")

@@ -75,6 +75,16 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
     return ParsedPush(tuple(updates), tuple(ignored), content=inside.content, errors=tuple(errors))
 
 
+def accept_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPush:
+    """The same; an unreadable one is accepted if its provider tolerates no refusal."""
+    try:
+        return read_push(profile, source, push, now)
+    except Unreadable as error:
+        if profile.push is None or not profile.push.lenient:
+            raise
+        return ParsedPush((), errors=(str(error),))
+
+
 def _object(part: object) -> dict[str, Any]:
     """A part that is not decoded yet; raises the error that decoding found in it, if any."""
     if isinstance(part, Unreadable):

@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from processor import provider
 from processor.config import Source
-from processor.errors import WrongType
 from processor.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.model import Push
 from processor.service.pushes.receive import Receipt, Receiver
@@ -84,8 +83,7 @@ class Hooks:
         try:
             body = await read_body(length, state, receive, source.largest, slot)
             push = Push(headers, body, scope["query_string"].decode("latin-1"))
-            if headers.get("content-encoding", "identity").lower() != "identity":
-                raise WrongType("Send the body uncompressed, as it was signed")
+            provider.check_encoding(push)
             provider.check_content_type(source.profile, push)
             return await self._receiver.receive(source, push)
         finally:

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from processor.errors import InvalidValue, TooLarge, Unreadable, WrongType
+from processor.errors import InvalidValue, Unreadable, WrongType
 from processor.json_input import read_exactly
 from processor.large_body_queue import LargeBodySlot
+from processor.sizes import check_body_size
 
 MAX_BODY = 1024 * 1024  # bytes, except pushes whose profile or source allows more
 BODY_TIMEOUT = 10.0  # seconds from a request's head to the end of its body
@@ -60,12 +61,11 @@ async def read_body(
     """
     if len(length) > _DIGITS:
         length = length.lstrip("0") or "0"
-    if len(length) > _DIGITS or not length.isdecimal() or int(length) > largest:
-        raise _too_large(largest)
+    known = len(length) <= _DIGITS and length.isdecimal()
+    check_body_size(int(length) if known else largest + 1, largest)
     if state.get(SMALL_BODY_ARRIVED):
         body = _content(await receive())
-        if len(body) > largest:
-            raise _too_large(largest)
+        check_body_size(len(body), largest)
         return body
     pieces: list[bytes] = []
     size, more = 0, True
@@ -75,8 +75,7 @@ async def read_body(
                 message = await _piece(receive, slot)
                 pieces.append(_content(message))
                 size += len(pieces[-1])
-                if size > largest:
-                    raise _too_large(largest)
+                check_body_size(size, largest)
                 more = message.get("more_body", False)
                 if slot and size > MAX_BODY:
                     await _large(slot, int(length) or largest, limit, len(pieces[-1]))
@@ -97,10 +96,6 @@ def _content(message: Message) -> bytes:
         raise Unreadable("The connection was closed in the middle of the body")
     content: bytes = message.get("body", b"")
     return content
-
-
-def _too_large(largest: int) -> TooLarge:
-    return TooLarge(f"A body has at most {largest} bytes; send less")
 
 
 async def _large(slot: LargeBodySlot, size: int, limit: asyncio.Timeout, count: int) -> None:

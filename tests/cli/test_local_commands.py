@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ EVENT = {
     "payload": {"media": {"id": "l9dqljgtfy", "name": "Lenny Eating Peanuts"}},
 }
 PUSH = json.dumps({"hook": {"uuid": "bb812395"}, "events": [EVENT]}).encode()
+TYPE = {"Content-Type": "application/json"}
 COMMANDS = [
     "up",
     "web",
@@ -79,7 +81,7 @@ def configured(tmp_path: Path) -> Path:
 @pytest.fixture
 def captured(tmp_path: Path) -> tuple[str, ...]:
     signature = hmac.new(SECRET.encode(), PUSH, "sha256").hexdigest()
-    (tmp_path / "headers.json").write_text(json.dumps({"X-Wistia-Signature": signature}))
+    (tmp_path / "headers.json").write_text(json.dumps({**TYPE, "X-Wistia-Signature": signature}))
     (tmp_path / "body").write_bytes(PUSH)
     return ("--headers", "headers.json", "--body", "body")
 
@@ -146,16 +148,61 @@ def test_a_changed_push_is_not_verified(ringback: Run, configured: Path, capture
     assert "X-Wistia-Signature" in found["reason"]
 
 
-def test_a_verified_push_that_cannot_be_read_has_a_reason(
-    ringback: Run, configured: Path, tmp_path: Path
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(
+    ("body", "more", "reason"),
+    [
+        (b"{", {}, "not JSON"),
+        (b'{"events": [{"type": "media.ready", "payload": {"media": {}}}]}', {}, "/payload/media/"),
+        (PUSH, {"content-type": "text/plain"}, "wistia pushes application/json, not text/plain"),
+        (PUSH, {"content-type": ""}, "but this has no Content-Type"),
+        (PUSH, {"content-encoding": "gzip"}, "Send the body uncompressed, as it was signed"),
+        (PUSH + b" " * 1024 * 1024, {}, "A body has at most 1048576 bytes; send less"),
+    ],
+)
+def test_a_verified_push_that_the_receiver_would_refuse_is_not_good(
+    ringback: Run, tmp_path: Path, body: bytes, more: dict[str, str], reason: str
 ):
-    signature = hmac.new(SECRET.encode(), b"{", "sha256").hexdigest()
-    (tmp_path / "headers.json").write_text(json.dumps({"x-wistia-signature": signature}))
-    (tmp_path / "body").write_bytes(b"{")
-    code, out, _ = ringback("inspect", "clips", "--headers", "headers.json", "--body", "body")
-    found = json.loads(out)
-    assert (code, found["verified"], found["updates"]) == (0, True, [])
-    assert "JSON" in found["reason"]
+    code, found = inspected(ringback, tmp_path, body, more)
+    assert (code, found["verified"]) == (1, True)
+    assert reason in found["reason"]
+
+
+def test_every_reason_for_a_refusal_is_named(ringback: Run, configured: Path, tmp_path: Path):
+    more = {"content-encoding": "gzip", "content-type": "text/plain", "x-wistia-signature": "0"}
+    code, found = inspected(ringback, tmp_path, PUSH, more)
+    assert (code, found["verified"], found["reason"].count("; ")) == (1, False, 2)
+
+
+def test_an_unreadable_push_is_good_if_its_provider_tolerates_no_refusal(
+    ringback: Run, tmp_path: Path
+):
+    secret = "a-secret-of-at-least-some-length"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "acme.toml").write_text(
+        '[push]\nid = "/id"\nstatus = "/s"\nlenient = true\n'
+        '[push.verify]\nscheme = "hmac-sha256"\nheader = "x-wistia-signature"\n'
+        '[states]\ndone = "succeeded"\n'
+    )
+    (tmp_path / "ringback.toml").write_text(
+        f'providers = "mine"\n[sources.clips]\nprovider = "acme"\nwebhook_secret = "{secret}"\n'
+    )
+    code, found = inspected(ringback, tmp_path, b"{}", {}, secret)
+    assert (code, found["verified"], found["reason"]) == (0, True, None)
+    assert found["unreadable"]
+
+
+def inspected(
+    ringback: Run, folder: Path, body: bytes, more: dict[str, str], secret: str = SECRET
+) -> tuple[int, dict[str, Any]]:
+    """The exit code and verdict of `inspect` on a push with a genuine signature, unless in `more`."""
+    signature = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    headers = {"content-type": "application/json", "x-wistia-signature": signature, **more}
+    (folder / "h").write_text(json.dumps(headers))
+    (folder / "b").write_bytes(body)
+    code, out, err = ringback("inspect", "clips", "--headers", "h", "--body", "b", "--json")
+    assert out, err
+    return code, json.loads(out)
 
 
 def test_the_text_output_is_indented_and_escapes_control_characters(
@@ -163,7 +210,7 @@ def test_the_text_output_is_indented_and_escapes_control_characters(
 ):
     body = json.dumps({"events": [EVENT | {"uuid": "é\u202e\x9b"}]}).encode()
     signature = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
-    (tmp_path / "h").write_text(json.dumps({"x-wistia-signature": signature}))
+    (tmp_path / "h").write_text(json.dumps({**TYPE, "x-wistia-signature": signature}))
     (tmp_path / "b").write_bytes(body)
     code, out, _ = ringback("inspect", "clips", "--headers", "h", "--body", "b")
     assert (code, out.splitlines()[1]) == (0, '  "verified": true,')
@@ -178,7 +225,7 @@ def test_inspect_counts_ignored_parts_and_leaves_out_fields_of_polls(
 ):
     body = json.dumps({"events": [EVENT, EVENT | {"type": "project.created"}]}).encode()
     signature = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
-    (tmp_path / "h").write_text(json.dumps({"x-wistia-signature": signature}))
+    (tmp_path / "h").write_text(json.dumps({**TYPE, "x-wistia-signature": signature}))
     (tmp_path / "b").write_bytes(body)
     found = json.loads(ringback("inspect", "clips", "--headers", "h", "--body", "b")[1])
     assert (len(found["updates"]), found["ignored"]) == (1, 1)
@@ -243,7 +290,11 @@ def test_the_age_is_checked_against_now(ringback: Run, tmp_path: Path):
     key = __import__("base64").b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, b"msg_1." + stamp.encode() + b"." + body, "sha256").digest()
     signature = "v1," + __import__("base64").b64encode(digest).decode()
-    headers = {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": signature}
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": stamp,
+        "webhook-signature": signature,
+    } | TYPE
     (tmp_path / "h").write_text(json.dumps(headers))
     (tmp_path / "b").write_bytes(body)
     assert ringback("inspect", "mine", "--headers", "h", "--body", "b", "--now", stamp)[0] == 0

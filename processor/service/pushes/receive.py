@@ -20,7 +20,6 @@ from processor.errors import (
     Overloaded,
     RequestFailed,
     Unavailable,
-    Unreadable,
     WrongKeyType,
 )
 from processor.formats import traceparent
@@ -140,13 +139,8 @@ class Receiver:
     def _read(
         self, source: Source, push: Push, now: float, trace: str | None
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-        """What a push says; an unreadable one is accepted if its provider tolerates no refusal."""
-        try:
-            parsed = provider.read_push(source.profile, source.name, push, now)
-        except Unreadable as error:
-            if source.profile.push is None or not source.profile.push.lenient:
-                raise
-            parsed = provider.ParsedPush((), errors=(str(error),))
+        """What a push says, and its updates; Unreadable if it is refused."""
+        parsed = provider.accept_push(source.profile, source.name, push, now)
         return parsed, self._queued(source, parsed, push, trace)
 
     async def _confirm(self, source: Source, url: str) -> None:
