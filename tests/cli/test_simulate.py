@@ -163,13 +163,15 @@ def test_pushes_are_signed_as_the_provider_signs(
     name: str, secret: str, words: list[str], hook: ProviderHook, run: Run
 ):
     hook.provider, hook.secret = name, secret
-    assert run(name, "--to", hook.url, "--secret", secret, *FAST).code == 0
+    args = (name, "--to", hook.url, "--secret", secret, *FAST, "--linger", "0")
+    assert run(*args).code == 0
     assert hook.words == words
 
 
 def test_the_query_of_the_hook_url_is_kept_beside_the_token(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "runpod", PLAIN
-    assert run("runpod", "--to", f"{hook.url}?a=1", "--secret", PLAIN, *FAST).code == 0
+    args = ("--to", f"{hook.url}?a=1", "--secret", PLAIN, *FAST, "--linger", "0")
+    assert run("runpod", *args).code == 0
     assert hook.words
 
 
@@ -210,8 +212,38 @@ def test_a_duplicate_is_the_same_push_again(hook: ProviderHook, run: Run):
 
 
 def test_lost_pushes_are_not_sent(hook: ProviderHook, run: Run):
-    ended = run("standard", "--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST)
+    ended = run(
+        "standard", "--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST, "--linger", "0"
+    )
     assert (ended.code, ended.pushes["lost"], hook.updates) == (0, 4, [])
+
+
+def test_ends_whose_pushes_are_all_lost_are_awaited_although_nobody_polled_yet(
+    hook: ProviderHook, run: Run
+):
+    ended = run("standard", "--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST)
+    assert (ended.code, hook.updates) == (4, [])
+    announced, complained = ended.err.splitlines()
+    assert "polls are answered for 0.01 s at most" in announced
+    assert "not every end was polled" in complained
+
+
+def test_a_job_of_which_every_push_is_lost_can_be_polled_first_when_it_has_ended(
+    hook: ProviderHook,
+):
+    args = ("--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST, "--id", "a")
+    with running("standard", *args, stderr=subprocess.PIPE) as run:
+        assert run.process.stderr
+        assert "polls are answered" in run.process.stderr.readline()  # the job has ended
+        assert read("standard", "a", run.call("/jobs/a")).state == "succeeded"
+        assert run.ended()[0] == 0
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_url_to_push_to_needs_a_path(hook: ProviderHook, run: Run, path: str):
+    ended = run("standard", "--to", hook.url.removesuffix("/hooks/acme") + path, "--secret", SECRET)
+    assert (ended.code, ended.out) == (2, [])
+    assert "the path of the source is missing: add /hooks/NAME" in ended.err
 
 
 def test_the_same_seed_gives_the_same_order(hook: ProviderHook, run: Run):
@@ -645,7 +677,9 @@ def test_an_end_that_must_be_confirmed_is_announced(
     more: tuple[str, ...], says: list[str], hook: ProviderHook, run: Run
 ):
     hook.provider, hook.secret = "revai", PLAIN
-    err = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST, *more).err.splitlines()
+    ended = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST, *more)
+    err = ended.err.splitlines()
+    assert ended.code == (0 if more else 4)
     assert [words in line for words, line in zip(says, err, strict=True)] == [True] * len(says)
 
 

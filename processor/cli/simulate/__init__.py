@@ -104,7 +104,8 @@ def simulate(
     of its base_url are used; settings that it lacks to be polled here are
     printed. The run ends when every job has ended (without --to: and its end was
     polled), or on Ctrl-C. The exit code is 1 if a push was refused, 5 if a push
-    was not accepted after 5 attempts.
+    was not accepted after 5 attempts, 4 if an end that only a poll can find
+    was not polled in time.
 
     Pushes and answers hold the fields that the profile reads, where it reads
     them, in its words; everything else of a real payload is absent. If a state

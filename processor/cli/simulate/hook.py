@@ -26,12 +26,14 @@ class Hook:
     """The URL that is pushed to."""
 
     def __init__(self, url: str) -> None:
-        """CommandError if the URL is not valid."""
+        """CommandError if the URL is not valid, or has no path."""
         parts = _parts(url)
         if parts is None or not url.isascii():
             raise CommandError(f"--to {url}: write http://127.0.0.1:8080/hooks/NAME")
+        if parts.path in {"", "/"}:  # of Ringback itself, where a push is a call without a key
+            raise CommandError(f"--to {url}: the path of the source is missing: add /hooks/NAME")
         self._connect, self._host = _SCHEMES[parts.scheme], parts.netloc
-        self._path, self._query = parts.path or "/", parts.query
+        self._path, self._query = parts.path, parts.query
 
     def send(self, push: Push) -> PushResponse:
         """Send a push and read the answer."""

@@ -106,7 +106,10 @@ def awaiting_registration() -> None:
 
 def not_confirmed() -> None:
     """Say that the end of some job was not polled."""
-    output.notice("not every end was polled: check that the source's base_url leads here")
+    output.notice(
+        "not every end was polled: check that Ringback has the job, and that the source's base_url "
+        "leads here"
+    )
 
 
 def summary(run: Run, lost: int, *, json: bool) -> None:

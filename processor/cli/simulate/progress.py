@@ -17,6 +17,7 @@ class Run:
         self.polls: Counter[str] = Counter()  # our answers to polls, by status
         self.sent = self.repeated = 0  # pushes, retries not counted; how many were duplicates
         self.given_up = 0  # pushes that got no answer, or only 5xx, at every attempt
+        self.not_confirmed = False  # an end that had to be polled was not polled in time
         self.refusals: Counter[str] = Counter()  # refused pushes, by the reason of the server
         self._submitted = False  # whether jobs begin when they are submitted
         self._ends_polled: set[str] = set()  # jobs whose end was the answer to a poll

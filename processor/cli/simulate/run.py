@@ -54,7 +54,7 @@ def started(run: Run, server: ProviderServer | None, sender: PushSender | None) 
 def run_to_end(
     run: Run, server: ProviderServer | None, sender: PushSender | None, keep: KeepAnswering
 ) -> None:
-    """Run until every job has ended, or until Ctrl-C."""
+    """Run until every job has ended and was polled as long as that is awaited, or until Ctrl-C."""
     with suppress(KeyboardInterrupt), started(run, server, sender):
         while not _is_over(run, sender):
             time.sleep(CHECK_EVERY)
@@ -65,12 +65,15 @@ def exit_code(run: Run) -> Exit:
     """The command's exit code."""
     if run.refused:
         return Exit.FAILED
-    return Exit.UNREACHABLE if run.given_up else Exit.GOOD
+    if run.given_up:
+        return Exit.UNREACHABLE
+    return Exit.TIMEOUT if run.not_confirmed else Exit.GOOD
 
 
 def _keep_answering(run: Run, keep: KeepAnswering) -> None:
     """Go on answering polls as long as anybody may poll."""
-    known = run.accepted or run.polls  # Ringback has a job if it took a push or asks about it
+    # Ringback has a job if it took a push or asks about it; if all pushes are lost, it may have it.
+    known = run.accepted or run.polls or not run.sent
     polls_expected = known and not run.ends_polled(keep.jobs)
     if keep.confirms and polls_expected:
         output.awaiting_confirmation(keep.seconds)
@@ -81,6 +84,7 @@ def _keep_answering(run: Run, keep: KeepAnswering) -> None:
     while time.monotonic() < deadline and not (keep.until_polled and run.ends_polled(keep.jobs)):
         time.sleep(CHECK_EVERY)
     if keep.until_polled and polls_expected and not run.ends_polled(keep.jobs):
+        run.not_confirmed = True
         output.not_confirmed()
 
 
