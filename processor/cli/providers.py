@@ -1,7 +1,6 @@
 """`ringback providers …`: lists profiles, checks a profile, and prints a skeleton of one."""
 
 import importlib.resources
-import re
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,17 +10,16 @@ import typer
 
 from processor import provider
 from processor.cli import options, output, profile_lint
-from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.exit_codes import Exit
 from processor.cli.lazy_group import command_group
 from processor.cli.profile_summary import facts, polls, pushes, rows
 from processor.config.loading import load_profiles
-from processor.config.profiles import SUFFIX, ProfileRegistry
+from processor.config.profiles import SUFFIX, ProfileRegistry, check_name
 from processor.errors import ConfigError
 from processor.provider import Profile
 from processor.provider.parse_profile import decode_profile
 
 COLUMNS = ("provider", "push", "poll", "kinds", "docs", "own")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 def providers(
@@ -75,11 +73,7 @@ def new(
 
     Example: `ringback providers new acme > providers/acme.toml`.
     """
-    if not _NAME.fullmatch(name):
-        raise CommandError(
-            f"{name!r}: a provider's name has 1 to 63 of a-z 0-9 . _ - and starts and ends with a "
-            "letter or digit"
-        )
+    check_name(repr(name), name)
     if name in ProfileRegistry():
         output.notice(f"{name} is a built-in provider: a profile in your folder replaces it")
     text = skeleton(name, datetime.now(UTC).date())
@@ -122,7 +116,9 @@ def check_file(file: Path) -> CheckResult:
         return CheckResult(str(file), None, f"{file}: cannot be read: {error.strerror}", [])
     try:
         text = decode_profile(raw, str(file))
-        profile = provider.parse(file.name.removesuffix(SUFFIX), text, where=str(file))
+        name = file.name.removesuffix(SUFFIX)
+        check_name(str(file), name)
+        profile = provider.parse(name, text, where=str(file))
     except ConfigError as error:
         return CheckResult(str(file), None, str(error), [])
     today = datetime.now(UTC).date()

@@ -4,6 +4,7 @@ What is wrong is a ConfigError: a line for each problem, with the file, the key 
 
 schema             the file and the environment, as written
 problems           everything that is wrong, reported together
+place              the file, the line and the key that a message begins with
 parsing            the text of the file, and what does not fit
 environment        the variables, and misspelt ones
 secrets            secrets in the file, in variables and in files of their own

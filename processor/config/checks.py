@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from processor import durations, provider, sizes
+from processor.config.place import At
 from processor.errors import ConfigError
 from processor.subscription_settings import check_concurrency
 
@@ -13,24 +14,24 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def check_name(where: str, key: str, name: str) -> None:
+def check_name(where: At, name: str) -> None:
     """Refuse a name that would not fit a URL or a key."""
     if not NAME.fullmatch(name):
         raise ConfigError(
-            f"{where}: {key}: a name has 1 to 63 of a-z 0-9 _ - and starts with a letter or digit"
+            f"{where}: a name has 1 to 63 of a-z 0-9 _ - and starts with a letter or digit"
         )
 
 
-def one_of(where: str, key: str, value: object, good: Sequence[object]) -> None:
+def one_of(where: At, value: object, good: Sequence[object]) -> None:
     """Refuse a value that is not one of the known ones."""
     if value not in good:
         known = [str(one) for one in good if one is not None]
         near = provider.did_you_mean(str(value), known)
         there = ", ".join(known) or "none"
-        raise ConfigError(f"{where}: {key}: {value!r} is not known; there is {there}{near}")
+        raise ConfigError(f"{where}: {value!r} is not known; there is {there}{near}")
 
 
-def header_value(where: str, text: str) -> str:
+def header_value(where: At, text: str) -> str:
     """A secret that a header can carry, unchanged; the ConfigError does not show it."""
     if CONTROL.search(text):
         raise ConfigError(
@@ -46,7 +47,7 @@ def header_value(where: str, text: str) -> str:
     return text
 
 
-def duration(where: str, text: str) -> float:
+def duration(where: At, text: str) -> float:
     """Seconds of a text such as `30s`."""
     try:
         return durations.parse_duration(text)
@@ -54,7 +55,7 @@ def duration(where: str, text: str) -> float:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def duration_within(where: str, text: str, least: float, most: float) -> float:
+def duration_within(where: At, text: str, least: float, most: float) -> float:
     """Seconds of a text such as `30s`, from `least` to `most`."""
     seconds = duration(where, text)
     if not least <= seconds <= most:
@@ -63,7 +64,7 @@ def duration_within(where: str, text: str, least: float, most: float) -> float:
     return seconds
 
 
-def push_size(where: str, text: str | None) -> int | None:
+def push_size(where: At, text: str | None) -> int | None:
     """The size limit of a push in bytes, if it is set."""
     try:
         return None if text is None else sizes.parse_push_size(text)
@@ -71,7 +72,7 @@ def push_size(where: str, text: str | None) -> int | None:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def concurrency(where: str, number: int) -> int:
+def concurrency(where: At, number: int) -> int:
     """The concurrency of a subscription, unchanged."""
     try:
         return check_concurrency(number)
@@ -79,7 +80,7 @@ def concurrency(where: str, number: int) -> int:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def rate(where: str, text: str | None) -> str | None:
+def rate(where: At, text: str | None) -> str | None:
     """A rate such as `100/1m`, unchanged."""
     try:
         if text is not None:
@@ -89,7 +90,7 @@ def rate(where: str, text: str | None) -> str | None:
     return text
 
 
-def metadata_filter(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
+def metadata_filter(where: At, metadata: dict[str, Any]) -> dict[str, Any]:
     """The metadata that a subscription filters by, unchanged: JSON within the API's limit."""
     try:
         text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

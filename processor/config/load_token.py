@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from processor.config import checks
 from processor.config.load_context import LoadContext
+from processor.config.place import At
 from processor.config.schema import Secrets
 from processor.errors import ConfigError
 from processor.provider import Profile
@@ -22,19 +23,19 @@ class LoadedToken(NamedTuple):
 
 
 def load_token(
-    context: LoadContext, at: str, profile: Profile, written: Secrets | None
+    context: LoadContext, at: At, profile: Profile, written: Secrets | None
 ) -> LoadedToken:
     """Resolve a token; ConfigError if it is none, or no header can carry it."""
     if isinstance(written, list):
         check = partial(_check_token, "the token", profile)
-        return LoadedToken("", CommandToken(at, _command(context, at, written), check))
+        return LoadedToken("", CommandToken(str(at), _command(context, at, written), check))
     token = next(iter(context.secret.all(at, written)), None)
     if token:
         _check_token(at, profile, token)
     return LoadedToken(token, context.secret.file(at, written))
 
 
-def _command(context: LoadContext, at: str, written: Sequence[str]) -> list[str]:
+def _command(context: LoadContext, at: At, written: Sequence[str]) -> list[str]:
     """The program and its arguments; a relative path is relative to the file, as in `file:PATH`."""
     if written[:1] != [EXEC] or not all(written[1:2] or [""]):
         raise ConfigError(
@@ -49,7 +50,7 @@ def _command(context: LoadContext, at: str, written: Sequence[str]) -> list[str]
     return [program, *arguments]
 
 
-def _check_token(at: str, profile: Profile, token: str) -> None:
+def _check_token(at: At, profile: Profile, token: str) -> None:
     """Refuse a token that no header can carry; else only the provider's refusal would show it."""
     for kind in profile.kinds.values():
         if kind.poll and kind.poll.auth:

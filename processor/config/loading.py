@@ -13,7 +13,8 @@ from processor.config.load_context import LoadContext
 from processor.config.load_source import load_source
 from processor.config.load_subscription import load_subscription
 from processor.config.mirror_root import check_mirror_root
-from processor.config.parsing import parse
+from processor.config.parsing import ParsedFile, parse
+from processor.config.place import Place
 from processor.config.problems import Problems
 from processor.config.profiles import ProfileRegistry
 from processor.config.retention import read_retention
@@ -35,15 +36,16 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     """
     environ, problems = cleaned(environ), Problems()
     chosen = _chosen(path, environ)
-    file = parse(chosen, problems) if chosen else File()
+    parsed = parse(chosen, problems) if chosen else ParsedFile(File())
     env = read_environment(environ, problems)
-    problems.raise_if_any()
     secret = SecretResolver(environ, chosen.parent if chosen else Path())
-    profiles = problems.collect(ProfileRegistry(), _profiles, chosen, file)
-    context = LoadContext(str(chosen or "the environment"), file, profiles, secret, problems)
+    file, name = parsed.file, str(chosen or "the environment")
+    place = Place(name, parsed.text, "providers")
+    profiles = problems.collect(ProfileRegistry(), _profiles, chosen, file, place)
+    context = LoadContext(name, parsed.text, file, parsed.source_names, profiles, secret, problems)
     settings = _settings(context, chosen, env)
+    problems.collect(None, check_mirror_root, context.at, settings.sources.values())
     problems.raise_if_any()
-    check_mirror_root(context.where, settings.sources.values())
     return msgspec.structs.replace(settings, warnings=misspelt_variables(environ, secret.variables))
 
 
@@ -82,15 +84,20 @@ def load_profiles(
 ) -> ProfileRegistry:
     """The profiles that the file's sources may name; works without the file's secrets."""
     chosen = _chosen(path, cleaned(environ))
-    return _profiles(chosen, read_file(chosen) if chosen else File())
+    if chosen is None:
+        return ProfileRegistry()
+    problems = Problems()
+    parsed = parse(chosen, problems)
+    problems.raise_if_any()
+    return _profiles(chosen, parsed.file, Place(str(chosen), parsed.text, "providers"))
 
 
 def read_file(path: Path) -> File:
     """The file as written; only its form is checked."""
     problems = Problems()
-    file = parse(path, problems)
+    parsed = parse(path, problems)
     problems.raise_if_any()
-    return file
+    return parsed.file
 
 
 def require_keys(settings: Settings) -> None:
@@ -109,8 +116,13 @@ def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return path or (Path(named) if named else there)
 
 
-def _profiles(path: Path | None, file: File) -> ProfileRegistry:
-    return ProfileRegistry(path.parent / file.providers if path and file.providers else None)
+def _profiles(path: Path | None, file: File, place: Place) -> ProfileRegistry:
+    """The profiles; ConfigError naming the place of `providers` if there is no such folder."""
+    folder = path.parent / file.providers if path and file.providers else None
+    try:
+        return ProfileRegistry(folder)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
 
 
 def _api_keys(text: str, secret: SecretResolver) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -53,11 +53,22 @@ TOP_EXAMPLES = {
 NAMED = ("sources", "subscriptions")
 
 
-def parse(path: Path, problems: Problems) -> File:
+class ParsedFile(NamedTuple):
+    """The tables of the file that fit, its text, and the names of all tables of sources."""
+
+    file: File
+    text: str = ""
+    source_names: tuple[str, ...] = ()
+
+
+def parse(path: Path, problems: Problems) -> ParsedFile:
     """Read the file. What does not fit is collected and left out; ConfigError if it is not TOML."""
     text = _text(path)
     try:
-        return _FileReader(str(path), text, problems).file(tomllib.loads(text))
+        written = tomllib.loads(text)
+        file = _FileReader(str(path), text, problems).file(written)
+        sources = written.get("sources")
+        return ParsedFile(file, text, tuple(sources) if isinstance(sources, dict) else ())
     except RecursionError:
         nested = f"{path}: is nested too deeply; write fewer tables inside each other"
         raise ConfigError(nested) from None
@@ -84,7 +95,8 @@ class _FileReader:
     def file(self, written: dict[str, Any]) -> File:
         """Read the whole file."""
         inner = [name for name in ("egress", *NAMED) if isinstance(written.get(name), dict)]
-        file = self._table("", written | {name: {} for name in inner}, File) or File()
+        outer = written | {name: {} for name in inner}
+        file = self._table("", outer, File) or self._without_unknown(outer)
         egress = (
             self._table("egress", written["egress"], EgressTable) if "egress" in inner else None
         )
@@ -94,6 +106,11 @@ class _FileReader:
             sources=self._named("sources", written, SourceTable),
             subscriptions=self._named("subscriptions", written, SubscriptionTable),
         )
+
+    def _without_unknown(self, outer: dict[str, Any]) -> File:
+        """The key that other tables need, if the file has another key that is wrong."""
+        folder = outer.get("providers")
+        return File(providers=folder if isinstance(folder, str) else None)
 
     def _named(self, group: str, written: dict[str, Any], shape: type[_T]) -> dict[str, _T]:
         """Read the tables of one group, by their names."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from processor import signing
 from processor.config.checks import CONTROL
+from processor.config.place import At
 from processor.config.schema import Secrets
 from processor.errors import ConfigError
 from processor.text_input import decode_system_text, decode_text
@@ -19,7 +20,7 @@ class SecretFile:
     As the file of a source's token it is a `RenewedToken`.
     """
 
-    def __init__(self, at: str, path: Path) -> None:
+    def __init__(self, at: At, path: Path) -> None:
         """Read the file; ConfigError naming `at`, the key with the file's name, if that fails."""
         self._path = path
         try:
@@ -71,7 +72,7 @@ class SecretResolver:
         self.folder = folder
         self.variables: set[str] = set()  # that the file refers to
 
-    def of(self, at: str, text: str | None) -> str | None:
+    def of(self, at: At, text: str | None) -> str | None:
         """The secret, or None if its variable or file is unset, empty or blank."""
         if text is None:
             return None
@@ -81,13 +82,13 @@ class SecretResolver:
         file = self.file(at, text)
         return text if file is None else file.text() or None
 
-    def file(self, at: str, text: str | None) -> SecretFile | None:
+    def file(self, at: At, text: str | None) -> SecretFile | None:
         """The file that a text refers to, if it does."""
         if text is None or not text.startswith("file:"):
             return None
         return SecretFile(at, self.folder / text[5:])
 
-    def all(self, at: str, texts: Secrets | None) -> list[str]:
+    def all(self, at: At, texts: Secrets | None) -> list[str]:
         """All secrets that are set; ConfigError if some are named and none is set."""
         named = [texts] if isinstance(texts, str) else texts or []
         found = [s for s in (self.of(at, text) for text in named) if s]
@@ -112,7 +113,7 @@ def _shown(text: str) -> str:
     return text if text.startswith(("env:", "file:")) else MASK
 
 
-def signing_secret(where: str, secret: str | None) -> str | None:
+def signing_secret(where: At, secret: str | None) -> str | None:
     """Check a `whsec_` secret that we sign with."""
     if secret is None:
         return None

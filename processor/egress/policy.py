@@ -25,8 +25,15 @@ class Policy(msgspec.Struct, frozen=True):
     names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Compile `allow`; ValueError names the bad entry and the remedy."""
-        entries = [_entry(text) for text in self.allow]
+        """Compile `allow`; ValueError names each bad entry and the remedy, a line each."""
+        entries, problems = list[str | Network](), list[str]()
+        for text in self.allow:
+            try:
+                entries.append(_entry(text))
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("\n".join(problems))
         networks = tuple(entry for entry in entries if not isinstance(entry, str))
         names = frozenset(entry for entry in entries if isinstance(entry, str))
         msgspec.structs.force_setattr(self, "networks", networks)
@@ -34,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, entries: Sequence[str]) -> Self:
-        """Compile the entries; ValueError names the bad one and the remedy."""
+        """Compile the entries; ValueError names each bad one and the remedy, a line each."""
         return cls(tuple(entries))
 
     def covers(self, address: Address) -> bool:
@@ -58,11 +65,11 @@ def _entry(text: str) -> str | Network:
     try:
         entry = _read(text)
     except ValueError as error:
-        raise ValueError(f"[egress] allow {text!r}: {error}; {_SHAPE}") from None
+        raise ValueError(f"{text!r}: {error}; {_SHAPE}") from None
     if not isinstance(entry, str) and any(
         entry[0] in network and entry[-1] in network for network in addresses.NEVER
     ):
-        raise ValueError(f"[egress] allow {text!r} is {METADATA}, never reached; remove it")
+        raise ValueError(f"{text!r} is {METADATA}, never reached; remove it")
     return entry
 
 

@@ -128,7 +128,9 @@ def test_an_invalid_value_is_reported_with_its_key(
     assert right in GOOD
     text = GOOD.replace(right, wrong, 1)
     (line,) = lines_of(tmp_path, text, TWO=f"{HUSH}\n{HUSH}", BLANK=" \r\n")
-    assert line.startswith(f"{tmp_path / 'ringback.toml'}: ")
+    place = re.match(rf"{re.escape(str(tmp_path / 'ringback.toml'))}:(\d+): (\S+): ", line)
+    assert place, line
+    assert text.splitlines()[int(place[1]) - 1].startswith(place[2].split(".")[2])
     assert says in line
 
 
@@ -166,6 +168,42 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         assert any(wanted in line for line in lines), (wanted, lines)
     assert sum("RINGBACK_LEASE: `soon` is not a duration" in line for line in lines) == 1
     assert len(lines) == 8
+
+
+def test_wrong_keys_and_wrong_values_are_reported_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace('token = "t"', 'tokn = "t"').replace("https://", "ftp://")
+    text += 'sources = ["video"]\n[sources.other]\nprovider = "standrad"\n'  # video is no problem
+    lines = lines_of(tmp_path, f"[egres]\n{text}")
+    keys = [":1: egres: ", ":4: sources.video.tokn: ", ":8: subscriptions.billing.url: "]
+    keys += [":12: sources.other.provider: "]
+    for key in keys:
+        assert sum(key in line for line in lines) == 1, (key, lines)
+    assert len(lines) == len(keys), lines
+
+
+def test_a_missing_folder_of_profiles_is_named_with_its_line(tmp_path: Path) -> None:
+    (line,) = lines_of(tmp_path, f'\nproviders = "provs"\n{GOOD}')
+    place = f"{tmp_path / 'ringback.toml'}:2: providers: {tmp_path / 'provs'} is not a folder; "
+    assert line.startswith(place)
+
+
+def test_a_key_of_the_top_that_is_wrong_keeps_the_folder_of_profiles(tmp_path: Path) -> None:
+    (tmp_path / "provs").mkdir()
+    profile = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
+    (tmp_path / "provs" / "acme.toml").write_text(profile)
+    text = 'providers = "provs"\nsauces = 1\n[sources.a]\nprovider = "acme"\n'
+    (line,) = lines_of(tmp_path, text)
+    assert ":2: sauces: unknown key" in line
+
+
+def test_a_profile_needs_a_name_that_providers_new_allows(tmp_path: Path) -> None:
+    (tmp_path / "provs").mkdir()
+    profile = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
+    (tmp_path / "provs" / "My Kiln.toml").write_text(profile)
+    text = 'providers = "provs"\n[sources.a]\nprovider = "My Kiln"\n'
+    (line,) = lines_of(tmp_path, text)
+    assert line.startswith("providers/My Kiln.toml: a provider's name has 1 to 63 of a-z 0-9 . _ -")
+    written(tmp_path, GOOD)
 
 
 def test_all_wrong_types_and_variables_are_reported_at_once(tmp_path: Path) -> None:

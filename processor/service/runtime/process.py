@@ -14,6 +14,8 @@ import uvloop
 
 from processor import vault
 from processor.config import Settings, load
+from processor.config.place import place_in
+from processor.config.problems import Problems
 from processor.egress import Egress, NetworkScope, Policy, check_url
 from processor.errors import BlockedTarget, ConfigError
 from processor.service.runtime.context import Context
@@ -112,12 +114,15 @@ def egress_policy(settings: Settings) -> Policy:
     try:
         policy = Policy.parse(settings.egress_allow)
     except ValueError as error:
-        raise ConfigError(f"{settings.file}: {error}") from error
+        place, lines = place_in(settings.file, "egress.allow"), str(error).splitlines()
+        raise ConfigError("\n".join(f"{place}: {line}" for line in lines)) from error
+    problems = Problems()
     for key, url in _urls(settings):
         try:
             check_url(url, policy, NetworkScope.CONFIGURED)
         except BlockedTarget as error:
-            raise ConfigError(f"{settings.file}: {key}: {error}") from None
+            problems.add(f"{place_in(settings.file, key)}: {error}")
+    problems.raise_if_any()
     return policy
 
 

@@ -1,5 +1,6 @@
 """What the configuration says of hosts is checked at the start."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_hosts_that_can_never_be_reached_are_an_error(
         egress_policy(load(file, {}))
     assert named in str(error.value)
     assert "hush" not in str(error.value)
+
+
+def test_every_bad_entry_and_every_bad_url_is_reported_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text('[egress]\nallow = ["10.0.0.1/8", "fine.internal", "a b"]\n')
+    with pytest.raises(ConfigError) as error:
+        egress_policy(load(file, {}))
+    first, second = str(error.value).splitlines()
+    assert first.startswith(f"{file}:2: egress.allow: '10.0.0.1/8': ")
+    assert second.startswith(f"{file}:2: egress.allow: 'a b': ")
+    url = "http://169.254.169.254/in"
+    file.write_text(SUBSCRIPTION.format(url=url) + SOURCE.format("base_url", url))
+    with pytest.raises(ConfigError) as error:
+        egress_policy(load(file, {}))
+    lines = str(error.value).splitlines()
+    assert [re.match(rf"{file}:\d+: (\w+)\.", line)[1] for line in lines] == [
+        "sources",
+        "subscriptions",
+    ]
 
 
 def test_urls_of_the_file_may_be_private(tmp_path: Path) -> None:
