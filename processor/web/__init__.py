@@ -17,6 +17,7 @@ problems          errors as problem+json
 session           sessions of browsers: the cookie, and its CSRF token
 auth              API keys, and sessions
 request_body      request bodies, read and checked
+body_errors       what is wrong with one, and what is allowed instead
 query_params      paths and queries, read and checked
 hooks             POST /hooks/{source}
 jobs              /v1/jobs

@@ -15,6 +15,7 @@ from processor.errors import InvalidValue, Unreadable, WrongType
 from processor.json_input import read_exactly
 from processor.large_body_queue import LargeBodySlot
 from processor.sizes import check_body_size
+from processor.web import body_errors
 
 MAX_BODY = 1024 * 1024  # bytes, except pushes whose profile or source allows more
 BODY_TIMEOUT = 10.0  # seconds from a request's head to the end of its body
@@ -125,7 +126,7 @@ async def read_as(request: Request, kind: type[Value], largest: int = MAX_BODY) 
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise InvalidValue(str(error)) from error
+        raise InvalidValue(body_errors.explain(error, kind)) from error
 
 
 def _deeper(value: Any, levels: int) -> bool:

@@ -11,6 +11,7 @@ from processor.service.groups import create
 from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import listing, query, watch
 from processor.service.jobs.watch_request import WatchRequest
+from processor.web import body_errors
 from processor.web.mcp import sentences
 from processor.web.mcp.arguments import (
     Arguments,
@@ -162,7 +163,7 @@ def read_arguments(tool: Tool, found: Any) -> Any:
     try:
         return msgspec.convert({} if found is None else found, tool.args)
     except msgspec.ValidationError as error:
-        raise InvalidValue(str(error)) from None
+        raise InvalidValue(body_errors.explain(error, tool.args)) from None
 
 
 async def call(exchange: Exchange) -> dict[str, Any]:
