@@ -220,7 +220,8 @@ def _is_mirrored(source: Source, job: Job, claim: Claim) -> bool:
 
 
 def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | PollFailure:
-    """The update for a job that the provider no longer has: expired, if it ever had it.
+    """The update for a job that the provider no longer has: expired, if it ever had it; if not, it
+    is `missing`.
 
     If a signed push said how the job ended, that counts instead.
     """
@@ -228,7 +229,7 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
         flags = (*job.unconfirmed.flags, UNCONFIRMED)
         return replace(job.unconfirmed, origin=Origin.POLL, flags=flags)
     if not job.seen:
-        return failure
+        return replace(failure, kind="missing")
     return StatusUpdate(
         source=job.source,
         id=job.id,

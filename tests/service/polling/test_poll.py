@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor import schedule
 from processor.model import State
@@ -410,7 +411,9 @@ async def test_a_job_that_was_seen_and_is_gone_has_expired(
 
 async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, polled: Any):
     provider.says("1", 404)
-    await ask_all(bench, polled, "1", source="dropper")
+    with capture_logs() as logged:
+        await ask_all(bench, polled, "1", source="dropper")
+    assert [one["kind"] for one in logged if one["event"] == "poll_failed"] == ["missing"]
     assert (await bench.job("1", "dropper")).state is State.QUEUED
     assert await failures(bench, "1", "dropper") == 1
 
