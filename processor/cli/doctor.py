@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -137,13 +138,19 @@ def _server(name: str, path: str, client: Client) -> Finding:
     return Finding(name, ok=True, detail=client.url + path)
 
 
+def _unusable(source: dict[str, Any]) -> str:
+    """Why a source is stalled, with the remedy, or what it lacks; empty if nothing."""
+    if reason := source["stalled"]:
+        return f" refuses polls: check its `token` ({reason})"
+    return f": {source['lacks']}" if source.get("lacks") else ""
+
+
 def _sources(client: Client) -> Finding:
     """Check the API key, and find sources that are stalled or unusable."""
     try:
         items = client.get("/v1/sources")["items"]
     except CommandError as error:
         return Finding("sources", ok=False, detail=str(error), code=error.code)
-    reasons = [(item["name"], item["stalled"] or item.get("lacks")) for item in items]
-    wrong = "; ".join(f"{name}: {reason}" for name, reason in reasons if reason)
+    wrong = "; ".join(f"{item['name']}{reason}" for item in items if (reason := _unusable(item)))
     detail = wrong or f"{len(items)}, none stalled"
     return Finding("sources", ok=not wrong, detail=detail, code=Exit.USAGE)

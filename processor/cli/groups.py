@@ -171,8 +171,10 @@ def _lines(file: str) -> list[str]:
     """The jobs of a file, one a line; empty lines are skipped."""
     try:
         lines = [line.strip() for line in _text(file).splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"--from {file}: {error}") from None
+    except OSError as error:
+        raise CommandError(f"--from {file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"--from {file}: is not UTF-8; save it as UTF-8") from None
     for number, line in enumerate(lines, 1):
         options.job_names([line] if line else [], f"--from {file}, line {number}: ")
     return [line for line in lines if line]

@@ -167,9 +167,10 @@ def _outcome(delivery: dict[str, Any] | None) -> tuple[Exit, str]:
     if not delivery["attempts"]:
         return Exit.FAILED, f"nothing was sent: {delivery['reason']}"
     last = delivery["attempts"][-1]
-    answer = f"HTTP {last['status']}" if last["status"] else last["error"]
+    status, error = last["status"], last["error"]  # which says itself how long it took
+    answer = f"HTTP {status} after {last['seconds']:.3f} s" if status else error
     took = delivery["state"] == "delivered"
-    text = f"{'delivered' if took else 'not delivered'}: {answer} after {last['seconds']:.3f} s"
+    text = f"{'delivered' if took else 'not delivered'}: {answer}"
     return (Exit.GOOD if took else Exit.FAILED), text
 
 

@@ -347,6 +347,20 @@ def test_a_line_that_names_no_job_is_named_by_its_file_and_number(
     assert "jobs.txt, line 3: # done: write the job as SOURCE/ID" in ended.err
 
 
+def test_a_file_of_jobs_that_cannot_be_read_is_named_without_a_number(
+    stub: Stub, ringback: Run, tmp_path: Path
+):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for file, reason in (("/nowhere", "No such file or directory"), (tmp_path, "Is a directory")):
+        ended = ringback("group", "create", "--from", str(file))
+        assert ended.err == f"ringback: --from {file}: cannot be read: {reason}\n"
+    assert (
+        "is not UTF-8; save it as UTF-8"
+        in ringback("group", "create", "--from", str(tmp_path / "binary")).err
+    )
+    assert stub.calls == []
+
+
 @pytest.mark.parametrize("words", [("wistia",), ("--from", "/nowhere")])
 def test_a_group_needs_names_of_jobs(stub: Stub, ringback: Run, words: tuple[str, ...]):
     assert ringback("group", "create", *words).code == 2
@@ -723,7 +737,12 @@ def delivery(state: str, *attempts: dict[str, Any], **more: object) -> dict[str,
     [
         (delivery("delivered", {"status": 204, "error": None, "seconds": 0.01}), 0, "HTTP 204"),
         (delivery("pending", {"status": 500, "error": None, "seconds": 0.01}), 1, "HTTP 500"),
-        (delivery("pending", {"status": None, "error": "refused", "seconds": 1}), 1, "refused"),
+        (delivery("pending", {"status": None, "error": "refused", "seconds": 1}), 1, "refused\n"),
+        (
+            delivery("pending", {"status": None, "error": "timed out after 15 s", "seconds": 15}),
+            1,
+            "not delivered: timed out after 15 s\n",
+        ),
         (delivery("canceled", reason="it is disabled"), 1, "it is disabled"),
         (delivery("pending"), 4, "doctor"),
     ],
@@ -870,7 +889,7 @@ def test_doctor_names_a_stalled_source(stub: Stub, ringback: Run):
         stub.responds(f"GET {path}", {"items": [{"name": "clips", "stalled": "401 Unauthorized"}]})
     ended = ringback("doctor")
     assert ended.code == 2
-    assert "clips: 401 Unauthorized" in ended.out
+    assert "clips refuses polls: check its `token` (401 Unauthorized)" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,9 @@ def error_of(status: int, problem: Any, text: str) -> RingbackError:
     """The error for an answer; `problem` is its document (RFC 9457), if it has one."""
     fields = problem if isinstance(problem, dict) else {}
     kind = BY_STATUS.get(status, Unavailable if status >= FAILED else RingbackError)
+    detail = str(fields.get("detail") or text[:200] or f"HTTP {status}")
     return kind(
-        str(fields.get("detail") or text[:200] or f"HTTP {status}"),
+        f"{detail}; set RINGBACK_API_KEY, or give key=" if kind is Unauthorized else detail,
         status=status,
         title=str(fields.get("title") or ""),
         request_id=fields.get("request_id"),

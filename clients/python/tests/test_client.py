@@ -125,7 +125,7 @@ def test_errors_have_their_class(client: Any, call: Any, error: type[Exception])
 
 
 def test_a_wrong_key_is_unauthorized(client_of: Any, shared: Server) -> None:
-    with pytest.raises(ringback.Unauthorized):
+    with pytest.raises(ringback.Unauthorized, match="; set RINGBACK_API_KEY, or give key="):
         client_of(shared.url, "wrong").get("encoder", "1")
 
 
