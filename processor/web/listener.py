@@ -41,6 +41,10 @@ class Listener:
             listening.close()
         self._sockets.clear()
 
+    async def started(self) -> None:
+        """Return once every accepted connection is with its protocol."""
+        await asyncio.gather(*self._tasks)
+
     def _watch(self, listening: socket.socket, factory: Factory) -> None:
         if listening in self._sockets:
             loop = asyncio.get_running_loop()
@@ -129,6 +133,7 @@ class ListeningServer(uvicorn.Server):
         self._listener.listen(protocol)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- as theirs
-        """Stop accepting, then end the calls in progress."""
+        """Stop accepting, then end the calls in progress, also those of the last connections."""
         self._listener.close()
+        await self._listener.started()
         await super().shutdown(sockets=[])

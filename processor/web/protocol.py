@@ -25,6 +25,8 @@ OVERLOADED = (
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
 
+LAST_REQUEST = 0.5  # seconds that a connection may still send one once the process ends
+
 
 class PausableFlow(FlowControl):
     """Pauses reading; the application cannot resume it while `held`, until the scheduler allows it."""
@@ -65,6 +67,7 @@ class BoundedProtocol(SlowRequestProtocol):
         self._surplus = 0  # bytes of a body after the response to its request
         self._counted = True  # among the open connections
         self._lingers = False  # it is to be closed once the client has sent its request
+        self._last = False  # it is to be closed after the next response
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as theirs
         """Count as idle until a request comes."""
@@ -105,6 +108,8 @@ class BoundedProtocol(SlowRequestProtocol):
             super().on_headers_complete()
         except UpgradeOffered:
             return
+        if self._last:
+            self.cycle.keep_alive = False
         self._surplus = 0
         self._bodies.append(Body(self, self._sender))
         self._limits.connections.busy(self, self._sender)
@@ -153,6 +158,18 @@ class BoundedProtocol(SlowRequestProtocol):
             self.cycle.message_event.set()
         self._uncount()
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close after the response in progress, or after the next one: a request may be on its way."""
+        if self._had_request and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self._last = True
+            self.loop.call_later(LAST_REQUEST, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if not self._had_request or self.cycle.response_complete:
+            self.transport.close()
 
     def has_unread(self) -> bool:
         """Whether bytes have arrived that were not read yet."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from .conftest import EGRESS, standard
-from .feed import Caller, push
+from .feed import Caller, Push, push
 from .processes import BEARER, Child, free_port
 from .sink import Call, Sink
 from .system import CLOCK, WEB, WORKER, System
@@ -93,9 +94,7 @@ async def _half_a_push(port: int) -> Callable[[], asyncio.Future[bytes]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     one = push("feed", "half", "succeeded")
     body = one.body.encode()
-    head = "".join(f"{name}: {value}\r\n" for name, value in one.headers.items())
-    start = f"POST /hooks/feed HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n"
-    writer.write(start.encode() + body[:10])
+    writer.write(_head(one) + body[:10])
     await writer.drain()
 
     async def rest() -> bytes:
@@ -105,6 +104,45 @@ async def _half_a_push(port: int) -> Callable[[], asyncio.Future[bytes]]:
         return line
 
     return lambda: asyncio.ensure_future(rest())
+
+
+def _head(one: Push) -> bytes:
+    fields = one.headers | {"Host": "x", "Content-Length": str(len(one.body.encode()))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"POST /hooks/feed HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+async def test_a_push_that_is_on_its_way_when_web_ends_is_answered(
+    plan: Callable[..., System],
+) -> None:
+    system = plan(standard("feed")).start_all()
+    new, used = [await asyncio.open_connection("127.0.0.1", system.port) for _ in range(2)]
+    assert await _answer(*used, "first") == [b"HTTP/1.1 202 Accepted"]
+    web = system.children["web"]
+    web.terminate()
+    await until(lambda: not _listens(system.port), 10, "the end of the listener")
+    for job, line in (("new", new), ("used", used)):
+        answer = await _answer(*line, job)
+        assert answer == [b"HTTP/1.1 202 Accepted", b"connection: close"]
+        line[1].close()
+    assert await asyncio.to_thread(web.wait) == 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, job: str
+) -> list[bytes]:
+    """Push on an open connection: the status line, and whether it is the last answer."""
+    one = push("feed", job, "running")
+    writer.write(_head(one) + one.body.encode())
+    lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).split(b"\r\n")
+    length = next(int(line[16:]) for line in lines if line.startswith(b"content-length: "))
+    await reader.readexactly(length)
+    return [lines[0], *(line for line in lines if line.startswith(b"connection: "))]
 
 
 async def test_web_answers_who_waits_and_lets_streams_go(plan: Callable[..., System]) -> None:
