@@ -57,7 +57,7 @@ class Inbox:
         if names is None:
             names = [naming(u.source, u.id, push=dedupe_id) for dedupe_id, u in pushes]
         args = ScriptArgs(keys, keys.waiting)
-        args.add_list(_several_first(names), partial(add_naming, args))
+        args.add_list(_several_first(names), partial(add_naming, args, self._keep))
         for place, (dedupe_id, update) in enumerate(pushes):
             payload, ids = _encode(update), [update.id, *update.aliases]
             if (shards := len(self._shards)) > 1:  # those in this shard
@@ -66,7 +66,7 @@ class Inbox:
             if bounds:
                 price = reserve.update_price(1, len(payload), bounds.fan_out(update.source))
             if place in hold:
-                uid = uid_of_push(update.source, update.id, dedupe_id)
+                uid = uid_of_push(update.source, update.id, dedupe_id, self._keep)
                 price += reserve.held_price(len(update.aliases))
             args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
         packed = args.pack(

@@ -24,7 +24,6 @@ from processor.store.refusals import or_wrong_key
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import HELD, RESERVED
 
-PERIOD = 5 * 86_400.0  # seconds: no record of a job is kept for less
 SHOWS = 520  # bytes that show what a name is: `to ` and an id of up to 512
 DELETED = b""  # instead of an id: one of the names belongs to a deleted job
 
@@ -35,13 +34,13 @@ Rows = dict[tuple[str, str], bytes | WrongKeyType]
 class Naming(msgspec.Struct, frozen=True):
     """The names that an update gives its job, the id first; perhaps only those in one shard.
 
-    `uid` is for the record, should the job be new.
+    `push` is the dedupe id of the push that gives them, if one does.
     """
 
     source: str
     id: str
     names: tuple[str, ...]
-    uid: str
+    push: str = ""
 
     def shards(self, count: int) -> set[int]:
         """The shards that the names live in."""
@@ -55,8 +54,7 @@ class Naming(msgspec.Struct, frozen=True):
 
 def naming(source: str, job: str, *aliases: str, push: str = "") -> Naming:
     """The names of a job; `push` is the dedupe id of the push that gives them."""
-    names = tuple(dict.fromkeys((job, *aliases))) if aliases else (job,)
-    return Naming(source, job, names, uid_of_push(source, job, push) if push else new_uid())
+    return Naming(source, job, tuple(dict.fromkeys((job, *aliases))) if aliases else (job,), push)
 
 
 class HeldNames(NamedTuple):
@@ -104,7 +102,7 @@ class Names:
             args = ScriptArgs(keys)
             args.add(len(here))
             for whole, part in here:
-                add_naming(args, part, free[whole])
+                add_naming(args, self._keep, part, free[whole])
             packed = args.pack(reserve=lasts, word=word)
             found = await self._connection.run("reserve_names", args.keys, packed)
             free.update(zip((whole for whole, _ in here), found, strict=True))
@@ -182,9 +180,10 @@ def _id(name: str, row: bytes) -> bytes:
     return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()
 
 
-def add_naming(args: ScriptArgs, given: Naming, to: bytes | None = None) -> None:
+def add_naming(args: ScriptArgs, keep: Retention, given: Naming, to: bytes | None = None) -> None:
     """Add a NAMING of the scripts; `to` is the id that names in another shard have shown."""
-    args.add(given.uid, given.id, to.decode() if to else None)
+    uid = uid_of_push(given.source, given.id, given.push, keep) if given.push else new_uid()
+    args.add(uid, given.id, to.decode() if to else None)
     args.add_names(given.source, given.names)
 
 
@@ -193,13 +192,12 @@ def reservation_ms(keep: Retention) -> int:
     return int(keep.jobs * 1000)
 
 
-def uid_of_push(source: str, job: str, push: str) -> str:
+def uid_of_push(source: str, job: str, push: str, keep: Retention) -> str:
     """The word of the record of a job that this push makes: the same for its repetitions.
 
-    Not of the same bytes about another run, after the record is gone: that is in another PERIOD.
+    The same bytes about another run, after the push is forgotten, are in another period.
     """
-    period = int(time.time() // PERIOD)
-    text = f"{period}\n{source}\n{job}\n{push}"
+    text = f"{int(time.time() // keep.seen)}\n{source}\n{job}\n{push}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

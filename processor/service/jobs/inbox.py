@@ -105,11 +105,11 @@ async def _accept(
     """Accept updates where they are; a text is the id under which to accept one instead."""
     store = context.store
     outcomes: list[Accepted] = [Acceptance.DUPLICATE] * len(updates)
-    spread: set[Naming] = set()  # over several shards
+    spread: dict[Naming, None] = {}  # over several shards, in the order in which they came
     if len(store.shards) > 1:
-        names = {u.naming() for u in updates if not u.hold}
+        names = [u.naming() for u in updates if not u.hold]
         several = [n for n in names if len(n.names) > 1]
-        spread = {n for n in several if len(n.shards(len(store.shards))) > 1}
+        spread = dict.fromkeys(n for n in several if len(n.shards(len(store.shards))) > 1)
         await store.names.reserve(list(spread))
     for shard in {u.keys.shard for u in updates}:
         sizes = {i: u.size for i, u in enumerate(updates) if u.keys.shard == shard}

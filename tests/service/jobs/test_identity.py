@@ -3,6 +3,7 @@
 `lose` puts Redis back to what it held at an earlier moment: its append-only file, cut there.
 """
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -15,6 +16,8 @@ from processor.service.jobs import ingest, watch
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.query import find
 from processor.service.polling import mirror
+from processor.service.pushes.receive import _digest
+from processor.store.names import uid_of_push
 
 Snapshot = dict[bytes, tuple[bytes, int]]
 
@@ -289,3 +292,27 @@ async def test_a_reservation_lasts_as_long_as_pushes_may_wait(bench: Any):
     assert await redis.get(keys[1]) == b"to a"
     for key in keys:
         assert 0 <= Retention().jobs * 1000 - await redis.pttl(key) < 60_000
+
+
+async def test_the_first_of_two_pushes_in_one_batch_makes_the_uid(bench: Any):
+    """In each process alike, so that a repetition of both makes the same."""
+    await bench.accept(id="other", status="running")  # now everything is read that is kept in memory
+    await asyncio.gather(
+        bench.accept(id="b", alias="y", status="running", event="1"),
+        bench.accept(id="b", alias="y", status="succeeded", event="2"),
+    )
+    await bench.ingest()
+    first = uid_of_push("lab", "b", _digest(b"1"), Retention())
+    assert (await bench.job("b")).uid == first
+
+
+@pytest.mark.parametrize("seen", [3600.0, 7 * 86_400.0])
+def test_the_same_bytes_make_another_uid_once_they_are_no_duplicate(
+    seen: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, uids = Retention(seen=seen), []
+    for at in (0.0, seen, 2 * seen):
+        monkeypatch.setattr("time.time", lambda at=at: 1.8e9 + at)
+        uids.append(uid_of_push("lab", "1", "push", keep))
+    assert len(set(uids)) == 3
+    assert uid_of_push("lab", "1", "push", keep) == uids[-1]
