@@ -1,6 +1,7 @@
 """The connection to Redis: runs scripts by name and commands, and knows Redis' time."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
 
 PERSISTENCE_INFO = ("INFO", "replication", "persistence")
+HISTORY = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 TIMEOUT = 5.0  # seconds for an answer of Redis
 NO_ANSWER = "Timeout reading from socket"
 CLOCK_UNIT = 0.001  # seconds; scripts answer with whole milliseconds
@@ -43,6 +45,7 @@ class Connection:
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
         )
+        self._pool.at_connect = self._read_history  # type: ignore[method-assign] # a hook
         self._free = asyncio.Semaphore(connections)
         self.redis = Client.from_pool(self._pool)
         self.watchdog.at_return.append(self.drop_idle)
@@ -79,6 +82,15 @@ class Connection:
             return await self.command("EVALSHA", script.sha, *rest)
         except NoScriptError:  # the text itself works even if scripts are flushed again
             return await self.command("EVAL", script.text, *rest)
+
+    async def _read_history(self, connection: Any) -> None:
+        """Note to which Redis new connections lead; unknown if INFO is denied."""
+        await connection.send_packed_command(pack_command(("INFO", "replication")))
+        try:
+            found = HISTORY.search(await connection.read_response())
+        except ResponseError:
+            found = None
+        self.watchdog.history = found[1] if found else None
 
     async def persistence_info(self) -> bytes:
         """`INFO replication persistence`, as Redis wrote it."""

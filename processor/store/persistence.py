@@ -70,19 +70,27 @@ class Persistence:
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._disk = Disk()
-        self.history: bytes | None = None  # of the Redis that answered last; None before the first
+        self._history: bytes | None = None  # of the Redis that spoke of its file last
+
+    @property
+    def history(self) -> bytes | None:
+        """The id of Redis' data as the newest connection found it; None if INFO is denied.
+
+        Right after a call it is that of the Redis which has answered: no new connection is so quick.
+        """
+        return self._connection.watchdog.history
 
     async def written(self, history: bytes | None) -> None:
         """Return once everything that Redis has answered by now is in its file. Only a later answer of
         Redis can say so: it writes its file after it has run what it has read.
 
-        `history` is ours from before the write. StoreUnavailable if Redis has another one by now, or
-        cannot write its file; Overloaded if that takes too long.
+        `history` is ours from right after the write, or from before it. StoreUnavailable if Redis has
+        another one by now, or cannot write its file; Overloaded if that takes too long.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
         await asyncio.shield(self._next)
-        if history is not None and history != self.history:
+        if history is not None and history != self._history:
             raise StoreUnavailable("Redis was restarted or replaced: it may have lost this write")
 
     async def check_disk(self) -> None:
@@ -123,7 +131,7 @@ class Persistence:
 
     async def _file(self) -> File:
         file = File.of(await self._connection.persistence_info())
-        self.history = file.history
+        self._history = file.history
         return file
 
 

@@ -16,6 +16,9 @@ HANDSHAKE_TIMEOUT = 5.0  # seconds for each answer while a connection is made
 class Pool(ConnectionPool):
     """Gives out an idle connection that still works, or a new one."""
 
+    async def at_connect(self, connection: Any) -> None:
+        """Called with each new connection, before it is given out."""
+
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """A connection that is ready for a command."""
         connection: Any = self.get_available_connection()  # type: ignore[no-untyped-call] # redis-py
@@ -24,6 +27,7 @@ class Pool(ConnectionPool):
                 connection.socket_timeout = HANDSHAKE_TIMEOUT  # a cancellation may be swallowed
                 await self.ensure_connection(connection)
                 connection.socket_timeout = None
+                await self.at_connect(connection)
         except BaseException:
             await self.release(connection)
             raise

@@ -52,7 +52,7 @@ def test_a_weak_key_is_refused_with_its_place_and_remedy(tmp_path: Path, point: 
         load(file, {})
     message = str(refusal.value)
     assert message.startswith(
-        f"{file}: sources.mine.webhook_secret: this public key is weak (a point of"
+        f"{file}:3: sources.mine.webhook_secret: this public key is weak (a point of"
     )
     assert "copy the key again from the provider" in message
     assert "\n" not in message

@@ -125,12 +125,11 @@ class Receiver:
         if self._in_flight + size > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += size
-        history = store.persistence.history
         try:
             updates_size = sum([update.size for update in queued])
             price = await store.memory.admit_push(source.name, len(queued), updates_size)
             results = await self._batch.add_all(queued)
-            await store.persistence.written(history)
+            await store.persistence.written(store.persistence.history)
         finally:
             store.memory.written(price)
             self._in_flight -= size

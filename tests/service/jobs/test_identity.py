@@ -296,7 +296,9 @@ async def test_a_reservation_lasts_as_long_as_pushes_may_wait(bench: Any):
 
 async def test_the_first_of_two_pushes_in_one_batch_makes_the_uid(bench: Any):
     """In each process alike, so that a repetition of both makes the same."""
-    await bench.accept(id="other", status="running")  # now everything is read that is kept in memory
+    await bench.accept(
+        id="other", status="running"
+    )  # now everything is read that is kept in memory
     await asyncio.gather(
         bench.accept(id="b", alias="y", status="running", event="1"),
         bench.accept(id="b", alias="y", status="succeeded", event="2"),

@@ -114,5 +114,4 @@ async def test_a_push_that_redis_lost_too_makes_the_same_ids_when_it_is_repeated
         found |= await completions(bench)
         crashing.crash(before)
         await bench.store.connection.redis.connection_pool.disconnect()
-        await bench.store.persistence.check_disk()  # as each second
     assert len(found) == 1
