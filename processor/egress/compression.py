@@ -9,6 +9,7 @@ _ENCODINGS = {  # zlib's window bits: 47 takes gzip and zlib, -15 bare deflate
     "x-gzip": (47,),
     "deflate": (47, -15),
 }
+_GZIP = b"\x1f\x8b"  # how each member of a gzip begins
 _AT_MOST = 2  # nested encodings; more is an attack
 _MEMBERS_AT_MOST = 64  # of one gzip: what follows a member is copied for the next one
 
@@ -18,6 +19,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
     unknown encoding, and for a gzip of too many members.
 
     A body that is not really compressed is returned unchanged; a truncated one as far as possible.
+    What follows the end and is no further member of a gzip is padding, such as zeros or a line end.
     """
     whole = True
     names = [name for part in encoding.lower().split(",") if (name := part.strip())]
@@ -38,6 +40,8 @@ def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> tuple[bytes, bo
         try:
             left, members = body, 0
             while left and len(found) < limit:  # gzip may have several members
+                if members and not left.startswith(_GZIP):
+                    break  # padding
                 members += 1
                 if members > _MEMBERS_AT_MOST:
                     raise RequestFailed(
