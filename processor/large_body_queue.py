@@ -71,6 +71,7 @@ class LargeBodySlot:
         self._queue = queue
         self._owner = owner
         self._size = 0
+        self._released = False
 
     @property
     def held(self) -> bool:
@@ -78,12 +79,15 @@ class LargeBodySlot:
         return self._size > 0
 
     async def acquire(self, size: int) -> None:
-        """Wait for the slot."""
+        """Wait for the slot; the body does not get it if it is released meanwhile."""
         await self._queue.acquire(size, self._owner)
         self._size = size
+        if self._released:
+            self.release()
 
     def release(self) -> None:
-        """Free the slot, if the body has it."""
+        """Free the slot, if the body has it; it needs none from now on."""
+        self._released = True
         if self._size:
             self._queue.release(self._size)
             self._size = 0

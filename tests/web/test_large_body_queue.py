@@ -99,3 +99,17 @@ async def test_a_canceled_body_leaves_the_queue() -> None:
     holder.release()
     await staying
     assert leaving.cancelled() or leaving.cancelling()
+
+
+async def test_a_slot_that_is_granted_while_it_is_released_is_given_back() -> None:
+    """As when a request is cancelled in the turn of the event loop in which its slot comes free."""
+    queue = LargeBodyQueue(together=10)
+    holder, slot = LargeBodySlot(queue, "a"), LargeBodySlot(queue, "b")
+    await holder.acquire(10)
+    waiting = asyncio.create_task(slot.acquire(10))
+    await asyncio.sleep(0)
+    holder.release()  # grants it; `waiting` runs in the next turn
+    slot.release()
+    await waiting
+    assert not slot.held
+    await asyncio.wait_for(LargeBodySlot(queue, "c").acquire(10), 1)

@@ -142,6 +142,32 @@ async def test_a_large_answer_is_not_read_until_there_is_room():
         await LargeBodySlot(queue, "c").acquire(LARGE)  # all of it is free again
 
 
+async def test_a_request_that_is_cancelled_as_it_gets_room_keeps_none():
+    queue = LargeBodyQueue(together=LARGE)
+
+    async def poll_once(egress: Egress, url: str) -> None:
+        slot = LargeBodySlot(queue, "b")
+        try:
+            await ask(egress, url, slot)
+        finally:
+            slot.release()
+
+    async with (
+        Server(partial(answers, response(b"x" * LARGE))) as server,
+        Egress(Policy()) as egress,
+    ):
+        holder = LargeBodySlot(queue, "a")
+        await holder.acquire(1)
+        asked = asyncio.create_task(poll_once(egress, server.url))
+        while not queue._waiting:
+            await asyncio.sleep(0.001)
+        asked.cancel()
+        holder.release()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await asyncio.wait_for(LargeBodySlot(queue, "c").acquire(LARGE), 1)
+
+
 async def test_without_room_in_time_the_answer_is_cut_and_says_why():
     async with (
         Server(partial(answers, response(b"x" * LARGE))) as server,
