@@ -87,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._received = bytearray()  # up to the end of the head, for `salvage`
         self._fault: HttpParserError | None = None  # of the head
         self._status = self._raw = self._size = 0
+        self._length: int | None = None  # of a body without chunks, though it has a transfer coding
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._complete = self._draining = False
@@ -163,12 +164,18 @@ class Connection(asyncio.Protocol):
         self._keep = self._parser.should_keep_alive() and status != _SWITCHING
         if "content-length" in self._headers and "transfer-encoding" in self._headers:
             self._keep = False  # RFC 9112, 6.1: chunks count; it may be an attempt of smuggling
+            if not self._is_chunked():  # else the parser reads until the connection is closed
+                self._length = int(self._headers["content-length"])
+                self._complete = self._length == 0
         if status == _NO_CONTENT and self._headers.get("content-length", "0") != "0":
             self._keep = False  # some servers send the body that they announce
 
     def on_body(self, data: bytes) -> None:
         """Keep a wanted body, and count any."""
+        if self._length is not None:
+            data = data[: self._length - self._size]
         self._size += len(data)
+        self._complete = self._size == self._length
         if self._wanted:
             self._body += data
 
@@ -269,8 +276,11 @@ class Connection(asyncio.Protocol):
         )
 
     def _ends_with_connection(self) -> bool:
+        return not self._is_chunked() and "content-length" not in self._headers
+
+    def _is_chunked(self) -> bool:
         coding = self._headers.get("transfer-encoding", "").lower()
-        return "chunked" not in coding if coding else "content-length" not in self._headers
+        return coding.rpartition(",")[2].strip() == "chunked"
 
 
 def _said_goodbye(tls: ssl.SSLObject) -> bool:

@@ -29,6 +29,45 @@ def tls(tls_for):
     return tls_for("hooks.example")
 
 
+# -- a length beside a transfer coding -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"Identity", b"gzip", b"chunked, gzip"])
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("one_by_one", [True, False])
+async def test_without_chunks_a_body_ends_at_its_length(
+    coding: bytes, *, wanted: bool, one_by_one: bool
+):
+    """Its connection stays open, but is not used again: RFC 9112, 6.1."""
+    for body in (b"okay", b""):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+        raw = head % (coding, len(body)) + body
+        serve = partial(answers, raw, one_by_one=one_by_one)
+        async with between(serve) as (server, post):
+            for _ in range(2):
+                answer = await post(body_wanted=wanted, partial=wanted, timeout=0.9)
+                assert (answer.body, answer.cut) == (body if wanted else b"", "")
+                assert answer.seconds < 0.8
+            assert server.connections == 2
+
+
+async def test_what_follows_the_length_beside_a_coding_is_not_read():
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 2\r\n\r\nokay"
+    async with between(partial(answers, raw)) as (_, post):
+        answer = await post(body_wanted=True, partial=True)
+        assert (answer.body, answer.cut) == (b"ok", "")
+
+
+async def test_a_body_that_ends_before_its_length_beside_a_coding_breaks_off():
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nok")
+
+    async with between(serve) as (_, post):
+        answer = await post(body_wanted=True, partial=True)
+        assert (answer.body, answer.cut) == (b"ok", "the answer broke off")
+
+
 # -- what is legal ------------------------------------------------------------------------------
 
 
