@@ -14,7 +14,7 @@ from processor.config.settings import Source
 from processor.durations import MAX_DEADLINE, MIN_DURATION
 from processor.errors import ConfigError
 from processor.provider import Account, Profile, did_you_mean
-from processor.sizes import LARGEST_PUSH, PUSH_SIZE
+from processor.sizes import PUSH_SIZE
 
 TRACK = (None, "all", "registered")
 TRUST = (None, "event", "refetch")
@@ -35,7 +35,6 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         raise ConfigError(_no_provider(at("provider"), table.provider, context.profiles))
     profile = context.profiles[table.provider]
     token = collect(LoadedToken(), load_token, context, at("token"), profile, table.token)
-    largest = collect(0, _max_push, at("largest"), profile, table)
     source = Source(
         name=name,
         profile=profile,
@@ -48,8 +47,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=collect(0.0, _deadline, at("deadline"), table.deadline),
         mirror_open=table.mirror == "open",
-        largest=largest,
-        largest_answer=largest if table.largest else LARGEST_PUSH,
+        largest=collect(0, _max_push, at("largest"), profile, table),
         cancel=table.cancel,
         mirror_max_age=collect(None, _mirror_max_age, at("mirror_max_age"), table.mirror_max_age),
         mirror_root=table.mirror_root,

@@ -13,7 +13,7 @@ from processor.config.environment import VariableWarning
 from processor.config.secrets import MASK
 from processor.model import Retention, Subscription
 from processor.provider import Account, PollRules, Profile
-from processor.sizes import LARGEST_PUSH, PUSH_SIZE
+from processor.sizes import PUSH_SIZE
 from processor.subscription_settings import settings_of
 from processor.tokens import RenewedToken
 from processor.vault import MasterKey
@@ -33,7 +33,6 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     deadline: float  # seconds after the job was first seen
     mirror_open: bool
     largest: int = PUSH_SIZE  # bytes of a push
-    largest_answer: int = LARGEST_PUSH  # bytes of an answer to a poll
     cancel: bool = False  # at the deadline the provider is asked to cancel the job
     mirror_max_age: float | None = None  # seconds; an older answer is refreshed before it is given
     mirror_root: bool = False  # its mirror paths are served at the root as well

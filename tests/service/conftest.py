@@ -135,7 +135,7 @@ trust = "event"
 [sources.small]
 provider = "lab"
 base_url = "{url}"
-largest = "2MB"
+largest = "64KiB"
 track = "all"
 trust = "event"
 

@@ -26,6 +26,7 @@ from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
 from processor.service.polling.postpone import postpone, put_back, wait_for_configuration
 from processor.service.runtime.context import Context
+from processor.sizes import LARGEST_ANSWER
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.planned_poll import FOR_MIRROR, decode_interval, encode_interval
@@ -63,8 +64,8 @@ async def poll_once(
 
     With the last answer the request is conditional, and a 304 stands for that answer. BudgetSpent if
     the request may not be sent now; `left` requests of the bucket's burst stay for others. The poll
-    belongs to `trace`, a `traceparent`. With a `slot` the answer may be as large as the source's
-    may, else it has 1 MiB; the caller releases the slot.
+    belongs to `trace`, a `traceparent`. With a `slot` the answer may have 32 MiB, else 1 MiB; the
+    caller releases the slot.
     """
     began = time.time_ns()
     response, outcome = await _ask(context, source, job, params, last, left, slot)
@@ -98,7 +99,7 @@ async def _ask(  # noqa: PLR0917 - as poll_once
             headers={**request.headers, **(last.conditional_headers() if last else {})},
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
-            read_limit=source.largest_answer if slot else READ_AT_MOST,
+            read_limit=LARGEST_ANSWER if slot else READ_AT_MOST,
             partial=True,
             slot=slot,
             may_send=partial(budget.take, context, source, left),
