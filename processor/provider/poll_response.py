@@ -19,7 +19,9 @@ from processor.provider.rate_limit_headers import exhausted_for
 PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outdated", "failed"]
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
-REDIRECTIONS = range(300, 400)
+SUCCESSES, REDIRECTIONS = range(200, 300), range(300, 400)
+BEGINNING = 64  # bytes of a body that tell whether it is JSON
+BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, also those of UTF-16
 LONGEST_EXCERPT = 200  # characters of a body that explain a failure
 
 
@@ -112,7 +114,7 @@ def read_cancel_response(
     wait = requested_wait(poll, document, response, asked_at + response.seconds)
     if poll.throttled and poll.throttled.holds(document, headers):
         return PollFailure("throttled", _http_error(response), wait)
-    return None if 200 <= response.status < 300 else _failure(poll, response, wait)  # noqa: PLR2004 - HTTP's success
+    return None if response.status in SUCCESSES else _failure(poll, response, wait)
 
 
 def update_document(
@@ -138,17 +140,25 @@ def read_body(response: HttpResponse) -> tuple[Any, str]:
 def _code_suffices(status: StatusField, response: HttpResponse) -> bool:
     """Whether the HTTP code may be the status of an answer without JSON.
 
-    Such an answer is whole, and empty or of another type, unless no status is in the body anyway. A
-    page of HTML is a proxy's, such as its login, except where it explains a redirection (RFC 9110, 15.4).
+    Such an answer is empty or of another type, unless no status is in the body anyway. A page of
+    HTML is a proxy's, such as its login, except where it explains a redirection (RFC 9110, 15.4). If
+    it is not whole, it must have begun as the result itself, such as a video of more than the limit.
     """
-    if response.cut or not status.uses_http_code:
+    if not status.uses_http_code:
         return False
+    mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_other = bool(mime) and "json" not in mime and mime not in HTML
+    if response.cut:
+        return response.status in SUCCESSES and is_other and _begins_without_json(response.body)
     if status.is_http_code or not response.body.strip():
         return True
-    mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if mime in HTML:
-        return response.status in REDIRECTIONS
-    return bool(mime) and "json" not in mime
+    return response.status in REDIRECTIONS if mime in HTML else is_other
+
+
+def _begins_without_json(body: bytes) -> bool:
+    """Whether something of a body came, and it cannot become JSON in any encoding."""
+    begin = body[:BEGINNING]
+    return bool(begin.strip()) and not begin.lstrip(BEFORE_JSON).startswith((b"{", b"["))
 
 
 def requested_wait(

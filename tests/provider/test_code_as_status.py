@@ -33,10 +33,10 @@ ANSWERS = [
 ]
 
 
-def read(name: str, status: int, mime: str | None, body: bytes) -> str | None:
+def read(name: str, status: int, mime: str | None, body: bytes, cut: str = "") -> str | None:
     profile = parse(name, (PROFILES / f"{name}.toml").read_text())
     headers = {"content-type": mime} if mime else {}
-    response = HttpResponse(status, headers, body, 0.1)
+    response = HttpResponse(status, headers, body, 0.1, cut)
     outcome = provider.read_poll_response(profile, "acme", None, "1", response, 1e6)
     return outcome.state if isinstance(outcome, StatusUpdate) else None
 
@@ -47,6 +47,40 @@ def test_the_code_counts_if_no_json_was_to_be_expected(
     name: str, status: int, mime: str | None, body: bytes, state: str | None
 ):
     assert read(name, status, mime, body) == state
+
+
+VIDEO = b"\0\0\0\x20ftypmp42"
+CUT_ANSWERS = [
+    # The result itself: no status can be in it.
+    (200, "video/mp4", VIDEO, "succeeded"),
+    (200, "text/csv", b"a,b\n", "succeeded"),
+    (202, "text/plain", b"wait", "running"),
+    (200, "audio/L16", bytes(99), "succeeded"),
+    # There may be a status in what did not come.
+    (200, JSON, b'{"id": "1", ', None),
+    (200, "application/problem+json", VIDEO, None),
+    (200, "text/plain", b' {"id": "1", ', None),
+    (200, "application/octet-stream", b'\xef\xbb\xbf[{"id": "1", ', None),
+    (200, "text/plain; charset=utf-16", '{"id": "1", '.encode("utf-16"), None),
+    (200, None, VIDEO, None),
+    (200, "", VIDEO, None),
+    (200, HTML, PAGE, None),
+    # Nothing of it came, so nothing tells what it is.
+    (200, "video/mp4", b"", None),
+    (200, "text/plain", b"\r\n ", None),
+]
+
+
+@pytest.mark.parametrize("name", ["azure-async", "http-202"])
+@pytest.mark.parametrize(("status", "mime", "body", "state"), CUT_ANSWERS)
+def test_of_a_cut_answer_the_code_counts_if_no_status_can_be_in_it(
+    name: str, status: int, mime: str | None, body: bytes, state: str | None
+):
+    assert read(name, status, mime, body, "the answer is larger than 9 bytes") == state
+
+
+def test_the_code_of_a_cut_redirection_does_not_count():
+    assert read("http-202", 303, "text/plain", b"see", "timed out after 10 s") is None
 
 
 def test_a_redirection_is_explained_in_html():

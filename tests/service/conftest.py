@@ -446,7 +446,8 @@ async def bench_of(
     (tmp_path / "profiles" / "rare.toml").write_text(rare % "")
     giver = LAB % 'cancel = "POST /jobs/{id}/cancel"'
     (tmp_path / "profiles" / "giver.toml").write_text(giver)
-    coded = (LAB % "").replace('status = "/status"\nprog', 'status = ["/status", "code"]\nprog')
+    read = 'id = "/id"\naliases = ["/alias"]\nstatus = "/status"\nprogress'
+    coded = (LAB % "").replace(read, 'status = ["/status", "code"]\nprogress')
     (tmp_path / "profiles" / "coded.toml").write_text(coded + '200 = "succeeded"\n')
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))

@@ -13,7 +13,7 @@ JSON = "application/json"  # of an answer without a content type
 
 
 class LastAnswer(NamedTuple):
-    """The part of an answer that is stored."""
+    """The part of a whole answer that is stored."""
 
     status: int
     content_type: str

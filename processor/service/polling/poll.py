@@ -165,7 +165,8 @@ async def _poll(
         await postpone(context, claim, source, job, outcome, needed=needed)
         return outcome
     now = await context.store.now()
-    answer = LastAnswer.from_response(response, now).encode() if response else None
+    whole = response if response and not response.cut else None
+    answer = LastAnswer.from_response(whole, now).encode() if whole else None
     hurry = hurry_of(context, job, source, late)
     incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
     await advance_one(context, keys, incoming)

@@ -1,4 +1,5 @@
-"""Polls whose answer breaks off, is malformed or too large: they tell nothing about the job.
+"""Polls whose answer breaks off, is malformed or too large: they tell nothing about the job, unless they
+are the result itself.
 
 In these two profiles the HTTP code may be the status; the body of such an answer says otherwise.
 """
@@ -85,6 +86,23 @@ async def test_a_cut_answer_is_a_failed_poll(profile: str, pieces: list[bytes]):
     assert failure.reason.startswith("HTTP 200, but ")
 
 
+FILE = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize("profile", ["azure-async", "http-202"])
+async def test_a_file_over_the_limit_ends_the_job(profile: str):
+    """The operation answers with its result: its code is all that can be read of it."""
+    update = await answered(profile, FILE % (40 * READ_AT_MOST), b"\0" * (READ_AT_MOST + 1))
+    assert isinstance(update, StatusUpdate)
+    assert update.state is State.SUCCEEDED
+
+
+async def test_a_file_of_which_nothing_came_is_a_failed_poll():
+    for pieces in ([FILE % 9], [FILE[:40]], [b"HTTP/1.1 200 OK\r\nX y: 1\r\n" + FILE[17:] % 9]):
+        failure = await answered("http-202", *pieces)
+        assert isinstance(failure, PollFailure)
+
+
 async def test_its_reason_says_how_it_was_cut():
     failures = [
         await answered("azure-async", *CUT[name])
@@ -115,6 +133,24 @@ async def test_the_code_of_an_error_counts_even_if_its_body_breaks_off(
         failure = await answered("azure-async", b"HTTP/1.1 %b\r\n%b" % (line, more))
         assert isinstance(failure, PollFailure)
         assert (failure.kind, failure.retry_after) == (kind, wait)
+
+
+async def test_a_part_of_a_file_ends_the_job_and_is_not_kept(
+    bench: Any, provider: Any, polled: Any
+):
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "video/mp4"})
+        response.content_length = 99
+        await response.prepare(request)
+        await response.write(b"\0\0\0\x20ftyp")
+        request.transport.close()
+        return response
+
+    provider.stream("1", cut)
+    await bench.watch("1", "coded")
+    await polled(bench)
+    assert (await bench.job("1", "coded")).state is State.SUCCEEDED
+    assert await bench.store.jobs.answer(bench.store.shard("coded", "1"), "coded/1") is None
 
 
 async def test_a_job_whose_answer_breaks_off_goes_on(bench: Any, provider: Any, polled: Any):
