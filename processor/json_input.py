@@ -197,7 +197,16 @@ def _finite(text: str) -> float | Lost:
     return value if math.isfinite(value) else LOST
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_float=_float, parse_constant=_constant)
+def _as_it_is(found: dict[str, Any]) -> dict[str, Any]:
+    """An object. Python's decoder holds the interpreter's lock, so that a thread of it stops all
+    others for as long as it takes; it releases the lock where it calls a Python function.
+    """
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    strict=False, parse_float=_float, parse_constant=_constant, object_hook=_as_it_is
+)
 _EXACT = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: LOST)
 
 __all__ = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from processor.errors import Unreadable
-from processor.json_input import read_json
+from processor.json_input import BOM, read_json
 from processor.model import Push
 from processor.provider import large_json, parse, read_push
 from processor.provider.condition import Condition
@@ -83,3 +83,8 @@ def test_one_bad_value_in_a_large_body_does_not_hide_others(bad: bytes) -> None:
 def test_invalid_json_is_unreadable_at_any_size(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read_push(parse("own", PROFILE), "own", Push({}, body), 1.0)
+
+
+def test_a_byte_order_mark_does_not_have_the_whole_decoded() -> None:
+    document = BOM + json.dumps({"status": "done", "words": ["x"] * LARGE}).encode()
+    assert isinstance(read_document(document)["words"], msgspec.Raw)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from processor.json_input import read_json
+from processor.json_input import BOM, read_json
 
 LARGE = 256 * 1024  # bytes of a document that is decoded level by level
 LARGE_PART = 64 * 1024  # bytes of a part that is decoded only if a pointer leads into it
@@ -20,7 +20,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def read_document(body: bytes) -> Any:
     """Decode a document; parts of a large one stay raw. Unreadable for anything that is not JSON."""
-    return _level(body) if len(body) > LARGE else read_json(body)
+    return _level(body.removeprefix(BOM)) if len(body) > LARGE else read_json(body)
 
 
 def open_level(value: Any) -> Any:

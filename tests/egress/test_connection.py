@@ -61,7 +61,9 @@ async def test_what_follows_the_length_beside_a_coding_is_not_read():
 async def test_a_body_that_ends_before_its_length_beside_a_coding_breaks_off():
     async def serve(server, reader, writer, number):
         await server.request(reader, number)
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nok")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nok"
+        )
 
     async with between(serve) as (_, post):
         answer = await post(body_wanted=True, partial=True)

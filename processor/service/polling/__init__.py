@@ -4,6 +4,7 @@ last_answer     a provider's last answer: for the mirror, and as the body of a 3
 budget          the budget of an account: asked before each request, parked by the answers
 poll_span       the span of a poll
 postpone        polls that have to wait, in their place or after a failure
+read_answer     reads an answer, a large one in a thread
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline
 statistics      writes what ends of jobs have shown, and says when a source turns poll-first

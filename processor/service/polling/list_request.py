@@ -15,6 +15,7 @@ from processor.provider import ListedJobs, PollFailure
 from processor.service.polling import budget
 from processor.service.polling.list_answers import ListQuery
 from processor.service.polling.poll import TIMEOUT
+from processor.service.polling.read_answer import read_answer
 from processor.service.runtime.context import Context
 
 READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
@@ -46,8 +47,11 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         return _failed(context, source, PollFailure("failed", str(error)))
-    outcome = provider.read_list_response(
-        source.profile, source.name, batch.kind, response, asked_at
+    outcome = await read_answer(
+        response,
+        lambda answer: provider.read_list_response(
+            source.profile, source.name, batch.kind, answer, asked_at
+        ),
     )
     await budget.obey(context, source, response, outcome)
     if isinstance(outcome, PollFailure):

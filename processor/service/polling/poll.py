@@ -25,6 +25,7 @@ from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
 from processor.service.polling.postpone import postpone, put_back, wait_for_configuration
+from processor.service.polling.read_answer import read_answer
 from processor.service.runtime.context import Context
 from processor.sizes import LARGEST_ANSWER
 from processor.store.jobs import name_of
@@ -109,8 +110,11 @@ async def _ask(  # noqa: PLR0917 - as poll_once
         return None, PollFailure("failed", str(error), None)
     if last and response.status == 304:  # noqa: PLR2004 - Not Modified
         response = last.repeated(response)
-    outcome = provider.read_poll_response(
-        source.profile, source.name, kind, job, response, asked_at
+    outcome = await read_answer(
+        response,
+        lambda answer: provider.read_poll_response(
+            source.profile, source.name, kind, job, answer, asked_at
+        ),
     )
     if isinstance(outcome, PollFailure):
         outcome = replace(outcome, reason=redact(source, outcome.reason))

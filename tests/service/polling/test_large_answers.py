@@ -3,14 +3,17 @@
 import asyncio
 import gzip
 import json
+import time
 import tracemalloc
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 
 from processor.egress import Egress, NetworkScope, Policy
-from processor.errors import RequestFailed
+from processor.errors import RequestFailed, Unreadable
+from processor.json_input import read_json
 from processor.large_body_queue import LARGE_BODY, LargeBodyQueue, LargeBodySlot
 from processor.model import NULL, HttpResponse, State, StatusUpdate
 from processor.provider import parse, read_poll_response
@@ -96,6 +99,35 @@ async def test_many_large_answers_at_once_share_the_room(bench: Any, provider: A
     assert {(await bench.job(job)).state for job in jobs} == {State.SUCCEEDED}
 
 
+@pytest.mark.parametrize("odd", ["NaN", "7,"])
+async def test_a_large_answer_that_is_not_strict_json_does_not_hold_up_others(
+    bench: Any, provider: Any, polled: Any, odd: str
+):
+    """Its tolerant reader takes long, and must let the event loop run meanwhile."""
+    words = WORDS * 12
+    body = json.dumps({"id": "1", "status": "succeeded", "words": words, "odd": 7})
+    body = body.replace('"odd": 7', f'"odd": {odd}')
+    began = time.perf_counter()
+    with suppress(Unreadable):
+        read_json(body.encode())
+    at_once, longest = time.perf_counter() - began, 0.0
+
+    async def run_all_the_time() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    provider.raw("1", body)
+    await bench.watch("1")
+    others = asyncio.create_task(run_all_the_time())
+    await polled(bench)
+    others.cancel()
+    assert (await bench.job("1")).state is (State.SUCCEEDED if odd == "NaN" else State.QUEUED)
+    assert longest < 0.75 * at_once
+
+
 # -- the client ---------------------------------------------------------------------------------
 
 
@@ -140,7 +172,7 @@ async def test_a_large_answer_is_not_read_until_there_is_room():
         await LargeBodySlot(queue, "c").acquire(LARGE)  # all of it is free again
 
 
-async def test_a_request_that_is_cancelled_as_it_gets_room_keeps_none():
+async def test_a_request_that_is_cancelled_as_it_gets_room_keeps_none(wait_until: Any):
     queue = LargeBodyQueue(together=LARGE)
 
     async def poll_once(egress: Egress, url: str) -> None:
@@ -157,8 +189,7 @@ async def test_a_request_that_is_cancelled_as_it_gets_room_keeps_none():
         holder = LargeBodySlot(queue, "a")
         await holder.acquire(1)
         asked = asyncio.create_task(poll_once(egress, server.url))
-        while not queue._waiting:
-            await asyncio.sleep(0.001)
+        await wait_until(lambda: bool(queue._waiting))
         asked.cancel()
         holder.release()
         with pytest.raises(asyncio.CancelledError):
