@@ -32,6 +32,7 @@ wait_tasks         waits that are asked about later (MCP tasks)
 held               updates that wait for the registration of their job
 names              names of jobs that are yet to be made, reserved
 inbox              accepts updates of pushes, each once
+expiry_list        names of jobs or groups in the order in which they expire, of all shards
 job_lookup         what is stored under a name: a job, an alias, a tombstone, a reservation
 jobs               jobs: read, commit, aliases, history
 groups             groups: records, members, commits

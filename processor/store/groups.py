@@ -9,8 +9,10 @@ import msgspec
 from processor.group import Group, GroupState, Member, MemberEnd
 from processor.keyed_locks import KeyedLocks
 from processor.model import Retention
+from processor.store import expiry_list
 from processor.store.change import NewEvent
 from processor.store.connection import Connection
+from processor.store.expiry_list import Position
 from processor.store.keys import Keys, shard_of
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import new_version
@@ -182,39 +184,10 @@ class Groups:
         packed = args.pack(id=group)
         return bool(await self._connection.run("delete_group", args.keys, packed))
 
-    async def listed(self, after: tuple[float, str], count: int) -> list[tuple[float, str]]:
-        """The ids of groups in order, each with minus the time (ms) when its keys expire: those that
-        expire last first. At least the first `count` of those that follow `after`.
-        """
-        found: list[tuple[float, str]] = []
-        for keys in self._shards:
-            found += await self._rows(keys, after, count)
-        return sorted(found)
-
-    async def _rows(
-        self, keys: Keys, after: tuple[float, str], count: int
-    ) -> list[tuple[float, str]]:
-        """Those of a shard. Redis has groups of the same time in another order, so all are read."""
-        found: list[tuple[float, str]] = []
-        skip = 0
-        while len(found) < count or found[-1][0] == found[count - 1][0]:
-            command = self._connection.redis.zrange(
-                keys.groups,
-                -after[0],
-                "-inf",
-                desc=True,
-                byscore=True,
-                offset=skip,
-                num=count,
-                withscores=True,
-            )
-            page = await self._connection.ask(command)
-            rows = [(-score, name.decode()) for name, score in page]
-            found += [row for row in rows if row > after]
-            skip += len(rows)
-            if len(rows) < count:
-                break
-        return found
+    async def listed(self, after: Position, count: int) -> list[Position]:
+        """The first `count` ids after a position of the list; those that expire last come first."""
+        keys = [keys.groups for keys in self._shards]
+        return await expiry_list.listed(self._connection, keys, after, count)
 
     async def running(self, keys: Keys) -> AsyncIterator[Group]:
         """The groups of a shard that have not ended, page by page."""

@@ -8,8 +8,10 @@ import msgspec
 from processor.keyed_locks import KeyedLocks
 from processor.model import Job, Retention
 from processor.payload import utc
+from processor.store import expiry_list
 from processor.store.change import Change, NewEvent
 from processor.store.connection import Connection
+from processor.store.expiry_list import Position
 from processor.store.group_commit import GroupCommit
 from processor.store.job_lookup import JobLookup, lookup
 from processor.store.keys import Keys
@@ -195,20 +197,10 @@ class Jobs:
         )
         return found
 
-    async def page(self, keys: Keys, before: str, skip: int, limit: int) -> list[tuple[str, str]]:
-        """Names of jobs with their score in the list; those that expire last come first."""
-        command = self._connection.redis.zrange(
-            keys.jobs,
-            before,
-            "-inf",
-            desc=True,
-            byscore=True,
-            offset=skip,
-            num=limit,
-            withscores=True,
-        )
-        rows = await self._connection.ask(command)
-        return [(name.decode(), f"{score:.0f}") for name, score in rows]
+    async def listed(self, after: Position, count: int) -> list[Position]:
+        """The first `count` names after a position of the list; those that expire last come first."""
+        keys = [keys.jobs for keys in self._shards]
+        return await expiry_list.listed(self._connection, keys, after, count)
 
     async def sweep(self, now: float) -> None:
         """Remove the names of jobs whose keys have expired from the list."""

@@ -1,7 +1,6 @@
 """/v1/groups: create, get, wait, list; add and list members; close and delete. And /v1/wait."""
 
 import asyncio
-from math import inf
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -17,17 +16,19 @@ from processor.service.groups import close, create, members, query, wait
 from processor.service.groups.group_request import GroupRequest, check_id
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.runtime.context import Context
+from processor.store.expiry_list import START
 from processor.web.jobs import MAX_WAIT
 from processor.web.query_params import (
-    MAX_LIMIT,
     Page,
     check_query,
     choice,
     cursor,
     job_name,
+    limit,
     number,
     page,
     segment,
+    write_cursor,
 )
 from processor.web.request_body import Json, read_as, read_nothing, read_optional
 
@@ -132,10 +133,12 @@ async def _asked(request: Request) -> WaitRequest:
 async def page_of_groups(context: Context, request: Request) -> Page[group_payload.GroupView]:
     """The groups of the page that a request asks for."""
     store = context.store.groups
-    found = await store.listed(cursor(request) or (-inf, ""), 2 * MAX_LIMIT)
-    shown = page(request, found, lambda row: row)
-    groups = await asyncio.gather(*(store.read(group) for _, group in shown.items))
-    return Page([group_payload.view(g.group) for g in groups if g.group], shown.next)
+    most = limit(request)
+    found = await store.listed(cursor(request) or START, most + 1)
+    shown = found[:most]
+    groups = await asyncio.gather(*(store.read(group) for _, group in shown))
+    items = [group_payload.view(g.group) for g in groups if g.group]
+    return Page(items, write_cursor(shown[-1] if len(found) > most else None))
 
 
 async def page_of_members(context: Context, request: Request) -> Page[group_payload.GroupMember]:

@@ -14,17 +14,20 @@ from processor.service.jobs import listing, query as jobs_query, watch, watch_re
 from processor.service.jobs.callbacks import list_callbacks, remove_callback
 from processor.service.polling.poll_all import PollAllRequest, poll_all
 from processor.service.runtime.context import Context
+from processor.store.expiry_list import START
 from processor.web.query_params import (
     Key,
+    Page,
     check_query,
     choice,
     job_name,
     key_and_value,
     limit,
-    no_cursor,
     number,
     page,
+    read_cursor,
     segment,
+    write_cursor,
 )
 from processor.web.request_body import Json, read_as, read_nothing
 
@@ -103,14 +106,22 @@ class Jobs:
         query, state = request.query_params, choice(request, "state", list(State))
         metadata = [key_and_value(text) for text in query.getlist("metadata")]
         wanted = listing.JobFilter(query.get("source"), state, metadata, query.get("group"))
-        try:
-            found = await listing.jobs(self._context, wanted, limit(request), query.get("cursor"))
-        except ValueError as error:
-            raise no_cursor("cursor") from error
-        return Json(found)
+        return Json(await page_of_jobs(self._context, wanted, limit(request), query.get("cursor")))
 
     def _name(self, request: Request) -> tuple[str, str]:
         return job_name(request, self._context.settings.sources)
+
+
+async def page_of_jobs(
+    context: Context,
+    wanted: listing.JobFilter,
+    limit: int,
+    cursor: str | None,
+    most: int = listing.MAX_SCANNED,
+) -> Page[dict[str, Any]]:
+    """The jobs of the page after a cursor; at most `most` are looked at."""
+    found = await listing.jobs(context, wanted, limit, read_cursor(cursor) or START, most)
+    return Page(found.items, write_cursor(found.next))
 
 
 def _position(numbered: tuple[int, dict[str, Any]]) -> Key:

@@ -108,29 +108,29 @@ def page(request: Request, items: Sequence[Item], key: Callable[[Item], Key]) ->
     rest = [item for item in items if after is None or key(item) > after]
     shown = rest[: limit(request)]
     more = len(rest) > len(shown)
-    return Page(shown, _written(key(shown[-1])) if more else None)
+    return Page(shown, write_cursor(key(shown[-1]) if more else None))
 
 
 def cursor(request: Request) -> Key | None:
     """Where the previous page ended."""
-    text = request.query_params.get("cursor")
-    return None if text is None else _read(text)
+    return read_cursor(request.query_params.get("cursor"))
 
 
-def _written(key: Key) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
-
-
-def _read(cursor: str) -> Key:
+def read_cursor(text: str | None) -> Key | None:
+    """What a cursor is of; RequestError if this server did not return it."""
     try:
-        return _decode(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+        return None if text is None else _decode(base64.urlsafe_b64decode(text.encode() + b"=="))
     except (ValueError, msgspec.MsgspecError) as error:  # neither base64 nor a key
-        raise no_cursor("cursor") from error
+        raise RequestError(
+            "cursor: this server did not return it; start again without it"
+        ) from error
 
 
-def no_cursor(name: str) -> RequestError:
-    """The error for a cursor that cannot be read."""
-    return RequestError(f"{name}: this server did not return it; start again without it")
+def write_cursor(key: Key | None) -> str | None:
+    """The cursor of what continues after a key, if anything does."""
+    if key is None:
+        return None
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 
 def newest_first(item: Mapping[str, Any]) -> Key:

@@ -26,6 +26,7 @@ from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import egress_policy
+from processor.store.expiry_list import START
 from processor.store.groups import LANE as GROUPS
 from processor.store.keys import Keys
 from processor.store.work_items import Claim, LaneLimits
@@ -385,8 +386,7 @@ class Bench:
 
     async def jobs(self) -> list[str]:
         """The names of all jobs."""
-        rows = [await self.store.jobs.page(k, "+inf", 0, 1000) for k in self.store.shards]
-        return sorted(name for row in rows for name, _ in row)
+        return sorted(name for _, name in await self.store.jobs.listed(START, 1000))
 
     async def due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> Any:
         """When an item is due."""

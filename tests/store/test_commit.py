@@ -12,6 +12,7 @@ from processor.model import HistoryEntry, Job, Origin, Retention, State
 from processor.service.jobs.decide import expiry_changed
 from processor.store import Store
 from processor.store.change import Change, NewEvent
+from processor.store.expiry_list import START
 from processor.store.job_lookup import JobLookup
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
@@ -97,7 +98,7 @@ async def test_a_commit_writes_record_history_events_and_timers(
     assert await body(store, keys, event.id) == event.body
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
     assert await store.jobs.answer(keys, name_of(job)) == f"answer {job.id}".encode()
-    assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(job)]
+    assert [name for _, name in await store.jobs.listed(START, 10)] == [name_of(job)]
 
 
 async def test_the_next_version_has_a_number_and_a_random_word(
@@ -467,7 +468,7 @@ async def test_a_tombstone_lives_as_long_as_dedupe_marks(
     assert await known(store, keys, job) == JobLookup(version="gone", deleted=True)
     assert await store.jobs.history(keys, name_of(job)) == []
     assert await store.jobs.answer(keys, name_of(job)) is None
-    assert await store.jobs.page(keys, "+inf", 0, 10) == []
+    assert await store.jobs.listed(START, 10) == []
     assert await lives(store, keys.job(name_of(job))) == pytest.approx(7 * DAY, abs=5)
 
 
@@ -496,9 +497,9 @@ async def test_jobs_are_listed_in_pages_the_last_to_expire_first(
 ):
     jobs = [fresh(4_000_000_000.0 + n) for n in range(5)]
     await written(store, keys, *(whole(job) for job in jobs))
-    first = await store.jobs.page(keys, "+inf", 0, 3)
-    second = await store.jobs.page(keys, first[-1][1], 1, 3)
-    assert [name for name, _ in first + second] == [name_of(job) for job in reversed(jobs)]
+    first = await store.jobs.listed(START, 3)
+    second = await store.jobs.listed(first[-1], 3)
+    assert [name for _, name in first + second] == [name_of(job) for job in reversed(jobs)]
 
 
 async def test_the_sweep_removes_names_of_expired_jobs(store: Store, keys: Keys, fresh: Any):
@@ -507,7 +508,7 @@ async def test_the_sweep_removes_names_of_expired_jobs(store: Store, keys: Keys,
     await written(store, keys, whole(here), whole(gone))
     await store.connection.redis.zadd(keys.jobs, {name_of(gone): int(now * 1000) - 1})
     await store.jobs.sweep(now)
-    assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(here)]
+    assert [name for _, name in await store.jobs.listed(START, 10)] == [name_of(here)]
 
 
 # --- twice --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import egress_policy
 from processor.store import Store
 from processor.store.groups import LANE as GROUPS
-from processor.store.work_items import LaneLimits
+from processor.store.work_items import Claim, LaneLimits
 from processor.web.__main__ import run
 from processor.web.app import build
 from processor.web.health import Health
@@ -101,18 +101,25 @@ class Web:
 
     async def ingest(self) -> None:
         """Do what the workers would do with accepted pushes."""
-        store = self.context.store
-        while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
+        while claims := await self._claim("ingest"):
             groups = [claim for claim in claims if claim.lane == GROUPS]
             await ApplyTogether(self.context, interval=0.0).add(groups)
             await jobs_ingest.ingest(self.context, [c for c in claims if c.lane != GROUPS])
 
     async def deliver(self) -> None:
         """Do what the workers would do with deliveries that are due."""
-        store, deliverer = self.context.store, Deliverer(self.context)
-        while claims := await store.backlogs.claim(store.shards[0], "deliver", 99, lambda _: PACE):
+        deliverer = Deliverer(self.context)
+        while claims := await self._claim("deliver"):
             for post in await deliverer.read(claims):
                 await deliverer.deliver(post)
+
+    async def _claim(self, backlog: str) -> list[Claim]:
+        """What is due in the first shard that has something due."""
+        store = self.context.store
+        for keys in store.shards:
+            if claims := await store.backlogs.claim(keys, backlog, 200, lambda _: PACE):
+                return claims
+        return []
 
     async def items(self, path: str, **query: Any) -> list[Any]:
         """All items of a list, page by page."""

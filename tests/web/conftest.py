@@ -187,7 +187,7 @@ async def web_of(settings_of: Any, store_of: Any) -> AsyncIterator[Callable[...,
             **environ: str,
         ) -> Web:
             settings = settings or settings_of(**environ)
-            store = store_of(static=settings.subscriptions)
+            store = store_of(shards=settings.shards, static=settings.subscriptions)
             if away:
                 store = Store(AWAY)
                 made.push_async_callback(store.close)

@@ -10,7 +10,9 @@ import pytest
 from redis import Redis
 
 from processor.model import Subscription
+from processor.store.expiry_list import START
 from processor.web.dashboard.jobs import MAX_SCANNED
+from processor.web.dashboard.overview import NEWEST
 from processor.web.dashboard.render import POLICY
 from processor.web.dashboard.routes import routes
 
@@ -19,6 +21,7 @@ from .calling import Served, Web
 from .pushing import SECRET
 
 HTML = "<img src=x onerror=alert(1)>\"'&</title>{{ 7*7 }}"
+END = "WzAsIiJd"  # the cursor of what expired in 1970
 PAGES = ("/", *(f"/dashboard/{name}" for name in ("jobs", "groups", "subscriptions", "sources")))
 
 
@@ -84,6 +87,24 @@ async def test_the_overview_finds_a_live_job_behind_finished_ones(
     live = (await browser.read("/")).partition('id="live-jobs"')[2].partition("</section>")[0]
     assert "/dashboard/jobs/feed/film" in live
     assert "copy" not in live
+
+
+async def test_the_overview_finds_the_newest_live_jobs_of_all_shards(
+    served_of: Any, web_of: Any, redis_url: str
+):
+    web = await web_of(RINGBACK_SHARDS="4")
+    live = [f"film-{n}" for n in range(12)]
+    for name in live:
+        await web.push(name, "running")
+    oldest = max(-row[0] for row in await web.context.store.jobs.listed(START, 99)) - 60_000
+    keys = web.context.store.shards[0]
+    with Redis.from_url(redis_url) as redis:  # more older ones in one shard than the page reads
+        redis.zadd(keys.jobs, {f"feed/older-{n}": oldest - n for n in range(NEWEST)})
+    async with Browser((await served_of(RINGBACK_SHARDS="4")).port) as browser:
+        await browser.sign_in()
+        page = await browser.read("/")
+    shown = page.partition('id="live-jobs"')[2].partition("</section>")[0]
+    assert all(f'href="/dashboard/jobs/feed/{name}"' in shown for name in live)
 
 
 async def test_the_overview_names_what_needs_attention(browser: Browser, web: Web, provider: Any):
@@ -193,7 +214,7 @@ async def test_a_filter_that_nothing_matches_is_searched_for_in_parts(
     assert pages == 1_200 // MAX_SCANNED
     assert 'data-key="feed/found"' in await browser.read(path)
     assert "No job matches." in await browser.read(
-        "/dashboard/jobs?source=asked&state=failed&cursor=9.0.0"
+        f"/dashboard/jobs?source=asked&state=failed&cursor={END}"
     )
 
 

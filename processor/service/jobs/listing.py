@@ -1,7 +1,6 @@
 """The list of all jobs, a page at a time."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,11 +11,11 @@ from processor.event_filters import same_json
 from processor.model import FINAL, Job, State
 from processor.service.jobs.query import member, view
 from processor.service.runtime.context import Context
+from processor.store.expiry_list import START, Position
 from processor.store.job_lookup import JobLookup
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 
-CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
 MAX_SCANNED = 2000  # jobs looked at for one page: a page may be short and still have a next
 FIRST_PIECE, PIECE = 50, 400  # jobs read in one round trip: more if the first show no match
 NO_JOB = JobLookup()
@@ -66,29 +65,31 @@ def _as_json(text: str) -> list[Any]:
         return []
 
 
+class JobPage(NamedTuple):
+    """Jobs as the API shows them, and the position after which the next page starts, if any."""
+
+    items: list[dict[str, Any]]
+    next: Position | None
+
+
 async def jobs(
     context: Context,
     wanted: JobFilter,
     limit: int,
-    cursor: str | None,
+    after: Position = START,
     most: int = MAX_SCANNED,
-) -> dict[str, Any]:
+) -> JobPage:
     """Jobs that match, those with the latest deadline first: mostly the newest. At most `most` jobs
-    are looked at.
-
-    A cursor is `shard.score.skip`: the next page starts at that score, after `skip` jobs with it;
-    of a group, after `skip` members. ValueError for any other text.
+    are looked at. In a group a position is the number of members before it.
     """
-    shard, score, skip = _parse_cursor(cursor)
     if wanted.group is not None:
-        return await _of_group(context, wanted.group, wanted, limit, skip)
+        return await _of_group(context, wanted.group, wanted, limit, after)
     items: list[dict[str, Any]] = []
     scanned = size = 0
     needles, piece = wanted.needles(), min(FIRST_PIECE, limit)
-    while shard < len(context.store.shards):
-        keys = context.store.shards[shard]
-        rows = await context.store.jobs.page(keys, score, skip, piece)
-        lookups = await _read(context, keys, wanted, needles, [name for name, _ in rows])
+    while True:
+        rows = await context.store.jobs.listed(after, piece)
+        lookups = await _read(context, wanted, needles, [name for _, name in rows])
         found: list[Job] = []
         read = 0
         for lookup in lookups:
@@ -97,37 +98,47 @@ async def jobs(
             read, size = read + 1, size + lookup.size
             if lookup.job and wanted.matches(lookup.job):
                 found.append(lookup.job)
-        polls = await context.store.polls.next_polls(
-            keys, [(job.source, name_of(job)) for job in found]
-        )
-        items += [
-            payload.view(job, planned and payload.poll_data(job, *planned))
-            for job, planned in zip(found, polls, strict=True)
-        ]
+        items += await _views(context, found)
         scanned += read
-        end_of_shard = read == len(rows) < piece
-        shard, score, skip = (
-            (shard + 1, "+inf", 0) if end_of_shard else _after(shard, score, skip, rows[:read])
-        )
+        if read == len(rows) < piece:
+            return JobPage(items, None)
+        after = rows[read - 1]
         if len(items) == limit or scanned >= most or size > PAGE_BYTES:
-            break
+            return JobPage(items, after)
         piece = min(_next_piece(scanned, size), most - scanned)
         if len(items) == scanned:  # all match: no more are needed than the page has room for
             piece = min(piece, limit - len(items))
-    more = shard < len(context.store.shards)
-    return {"items": items, "next": f"{shard}.{score}.{skip}" if more else None}
 
 
 async def _read(
-    context: Context, keys: Keys, wanted: JobFilter, needles: Sequence[bytes], names: Sequence[str]
+    context: Context, wanted: JobFilter, needles: Sequence[bytes], names: Sequence[str]
 ) -> list[JobLookup]:
     """What is under these names; nothing where the list cannot have it."""
-    asked = [name for name in names if wanted.reads(name)]
-    rows = await context.store.jobs.read(
-        keys, asked, lambda record: all(needle in record for needle in needles)
-    )
-    found = dict(zip(asked, rows, strict=True))
+    of_shards: dict[Keys, list[str]] = {}
+    for name in filter(wanted.reads, names):
+        of_shards.setdefault(_shard(context, name), []).append(name)
+    found: dict[str, JobLookup] = {}
+    for keys, asked in of_shards.items():
+        rows = await context.store.jobs.read(
+            keys, asked, lambda record: all(needle in record for needle in needles)
+        )
+        found |= zip(asked, rows, strict=True)
     return [found.get(name, NO_JOB) for name in names]
+
+
+def _shard(context: Context, name: str) -> Keys:
+    source, _, job = name.partition("/")
+    return context.store.shard(source, job)
+
+
+async def _views(context: Context, found: Sequence[Job]) -> list[dict[str, Any]]:
+    """Jobs with their next polls, which are read in one round trip for each shard."""
+    asked = ((_shard(context, name_of(job)), job.source, name_of(job)) for job in found)
+    polls = await asyncio.gather(*(context.store.polls.next_poll(*one) for one in asked))
+    return [
+        payload.view(job, planned and payload.poll_data(job, *planned))
+        for job, planned in zip(found, polls, strict=True)
+    ]
 
 
 def _next_piece(scanned: int, size: int) -> int:
@@ -137,12 +148,13 @@ def _next_piece(scanned: int, size: int) -> int:
 
 
 async def _of_group(
-    context: Context, group: str, wanted: JobFilter, limit: int, skip: int
-) -> dict[str, Any]:
+    context: Context, group: str, wanted: JobFilter, limit: int, after: Position
+) -> JobPage:
     """The same of a group, in its order."""
     record = (await context.store.groups.read(group)).group
     names = await context.store.groups.names(record) if record else ()
     items: list[dict[str, Any]] = []
+    skip = int(min(max(after[0], 0), len(names)))
     last = min(len(names), skip + MAX_SCANNED)
     while skip < last and len(items) < limit:
         part = names[skip : min(last, skip + min(FIRST_PIECE, limit - len(items)))]
@@ -150,20 +162,4 @@ async def _of_group(
         shown = [f for f in found if f and wanted.matches(f.job)]
         items += await asyncio.gather(*(view(context, f) for f in shown))
         skip += len(part)
-    return {"items": items, "next": f"0.+inf.{skip}" if skip < len(names) else None}
-
-
-def _parse_cursor(cursor: str | None) -> tuple[int, str, int]:
-    if cursor is None:
-        return 0, "+inf", 0
-    found = CURSOR.fullmatch(cursor)
-    if found is None:
-        raise ValueError(cursor)
-    return int(found[1]), found[2], int(found[3])
-
-
-def _after(shard: int, score: str, skip: int, rows: list[tuple[str, str]]) -> tuple[int, str, int]:
-    """The cursor after some rows: the last score, and how many rows with it were read."""
-    last = rows[-1][1]
-    same = sum(row_score == last for _, row_score in rows)
-    return shard, last, same + (skip if last == score else 0)
+    return JobPage(items, (skip, "") if skip < len(names) else None)

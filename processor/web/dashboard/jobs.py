@@ -10,7 +10,8 @@ from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.web.dashboard.render import render
 from processor.web.dashboard.timeline import timeline
-from processor.web.query_params import choice, job_name, key_and_value, limit, no_cursor
+from processor.web.jobs import page_of_jobs
+from processor.web.query_params import choice, job_name, key_and_value, limit
 
 MAX_SCANNED = 250  # jobs that a page looks at to find those of its filter; its script searches on
 
@@ -28,18 +29,14 @@ class Jobs:
         metadata = [key_and_value(text) for text in query.getlist("metadata") if text]
         source, group = query.get("source") or None, query.get("group") or None
         wanted = listing.JobFilter(source, state, metadata, group)
-        try:
-            found = await listing.jobs(
-                self._context, wanted, limit(request), query.get("cursor") or None, MAX_SCANNED
-            )
-        except ValueError as error:
-            raise no_cursor("cursor") from error
+        cursor = query.get("cursor") or None
+        found = await page_of_jobs(self._context, wanted, limit(request), cursor, MAX_SCANNED)
         sources = sorted(self._context.settings.sources)
         return render(
             request,
             "jobs.html",
-            jobs=found["items"],
-            next=found["next"],
+            jobs=found.items,
+            next=found.next,
             states=list(State),
             sources=sources,
         )

@@ -33,7 +33,7 @@ class Overview:
     async def get(self, request: Request) -> Response:
         """One page of jobs and of events, and counts that Redis keeps: no list is read whole."""
         live = listing.JobFilter(live=True)
-        jobs = await listing.jobs(self._context, live, MAX_JOBS, None, NEWEST)
+        jobs = await listing.jobs(self._context, live, MAX_JOBS, most=NEWEST)
         found = await newest(self._context.store.events, Selection(), MAX_EVENTS)
         depths = {b: await self._context.store.backlogs.depth(b) for b in BACKLOGS}
         workers = len(await self._context.store.workers())
@@ -41,7 +41,7 @@ class Overview:
             request,
             "overview.html",
             items=await self._attention(workers, {b: late for b, (_, late) in depths.items()}),
-            jobs=jobs["items"],
+            jobs=jobs.items,
             newest=NEWEST,
             events=[shown(event) for event in reversed(found.events)],
             depths=depths,

@@ -9,10 +9,12 @@ import msgspec
 from processor import group_payload
 from processor.errors import RequestError
 from processor.service.groups import query as groups_query
-from processor.service.jobs import listing, query as jobs_query
+from processor.service.jobs import query as jobs_query
+from processor.service.jobs.listing import JobFilter
+from processor.web.jobs import page_of_jobs
 from processor.web.mcp.exchange import Exchange
 from processor.web.mcp.messages import INVALID_PARAMS, McpError
-from processor.web.query_params import LIMIT, checked_name, no_cursor
+from processor.web.query_params import LIMIT, checked_name
 
 MIME_TYPE = "application/json"
 TEMPLATES = [
@@ -35,14 +37,15 @@ _GROUP = re.compile(r"ringback://groups/([^/?#]+)")
 
 async def listed(exchange: Exchange) -> dict[str, Any]:
     """The jobs as resources, those with the latest deadline first, a page at a time."""
-    cursor = exchange.message.args.get("cursor")
+    continues = exchange.message.args.get("cursor") is not None
+    cursor = exchange.message.text("cursor") if continues else None
     async with exchange.services.large.slot():
         try:
-            found = await listing.jobs(exchange.context, listing.JobFilter(), LIMIT, cursor)
-        except (ValueError, TypeError):
-            raise McpError(INVALID_PARAMS, str(no_cursor("cursor"))) from None
-    rows = [_row(job["source"], job["id"]) for job in found["items"]]
-    more = {"nextCursor": found["next"]} if found["next"] else {}
+            found = await page_of_jobs(exchange.context, JobFilter(), LIMIT, cursor)
+        except RequestError as error:
+            raise McpError(INVALID_PARAMS, str(error)) from None
+    rows = [_row(job["source"], job["id"]) for job in found.items]
+    more = {"nextCursor": found.next} if found.next else {}
     return {"resources": rows, **more}
 
 

@@ -12,6 +12,7 @@ from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import listing, query, watch
 from processor.service.jobs.watch_request import WatchRequest
 from processor.web import body_errors
+from processor.web.jobs import page_of_jobs
 from processor.web.mcp import sentences
 from processor.web.mcp.arguments import (
     Arguments,
@@ -28,7 +29,7 @@ from processor.web.mcp.exchange import Exchange
 from processor.web.mcp.messages import INVALID_PARAMS, McpError
 from processor.web.mcp.waits import wait_for
 from processor.web.problems import explain
-from processor.web.query_params import checked_name, no_cursor
+from processor.web.query_params import checked_name
 from processor.web.sources import views
 
 _encode = msgspec.json.Encoder().encode
@@ -76,10 +77,7 @@ async def list_jobs(exchange: Exchange, args: ListJobs) -> Any:
     """`GET /v1/jobs`."""
     wanted = listing.JobFilter(args.source or None, args.state or None)
     async with exchange.services.large.slot():
-        try:
-            return await listing.jobs(exchange.context, wanted, args.limit, args.cursor or None)
-        except ValueError as error:
-            raise no_cursor("cursor") from error
+        return await page_of_jobs(exchange.context, wanted, args.limit, args.cursor or None)
 
 
 async def list_sources(exchange: Exchange, _: ListSources) -> Any:

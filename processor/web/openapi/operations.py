@@ -104,7 +104,7 @@ OPERATIONS = (
         *("get", "/v1/jobs", "listJobs", "List jobs, those with the latest deadline first"),
         {200: Response("A page; it may be short and still have a `next`", schemas.Job, many=True)},
         (400, 422),
-        ("of_source", "in_state", "with_metadata", "in_group", "limit", "jobs_cursor"),
+        ("of_source", "in_state", "with_metadata", "in_group", "limit", "cursor"),
     ),
     Operation(
         *("post", "/v1/jobs/poll", "pollJobs", "Poll all unfinished jobs of a source, soon"),

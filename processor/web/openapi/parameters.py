@@ -7,7 +7,6 @@ from processor.event_types import FILTER_NAMES
 from processor.model import State
 from processor.provider.job_ids import LONGEST_ID
 from processor.service.delivery.history import STATES
-from processor.service.jobs.listing import CURSOR
 from processor.web.groups import MODES
 from processor.web.jobs import MAX_WAIT
 from processor.web.query_params import LIMIT, MAX_LIMIT
@@ -78,7 +77,6 @@ PARAMETERS = {
     "in_group": _query("group", "Only the jobs of this group, in its order"),
     "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
     "cursor": _query("cursor", "`next` of the previous page", pattern=_BASE64),
-    "jobs_cursor": _query("cursor", "`next` of the previous page", pattern=f"^{CURSOR.pattern}$"),
     "wait": Parameter(
         "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
     ),
