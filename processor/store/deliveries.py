@@ -49,19 +49,25 @@ class Deliveries:
 
     async def pending(self, target: str, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
         """Deliveries of a target that wait or are claimed, each with the time of its next attempt:
-        None while it is made, or waits for an earlier event of its job. The lane of a subscription
-        has its id; the callbacks of a host share one.
+        None while it is made, or waits for an earlier event of its job. At most `limit` of all
+        shards: claimed ones, then retries, then new ones; of each the soonest first. The lane of a
+        subscription has its id; the callbacks of a host share one.
         """
-        found: list[tuple[bytes, float | None]] = []
+        rows: list[tuple[int, float, int, bytes]] = []
         for keys in self._shards:
-            claimed, *waiting = await self._waiting(keys, target, lane, limit)
-            times: dict[bytes, float | None] = dict.fromkeys([item for item, _ in claimed])
-            scores = {item: score for row in waiting for item, score in row}
-            times |= {i: None if at == NOT_YET else at / 1000 for i, at in scores.items()}
-            payloads = await self._payloads(keys, list(times))
-            rows = zip(payloads, times.values(), strict=True)
-            found += [(payload, at) for payload, at in rows if payload]
-        return found[:limit]
+            parts = await self._waiting(keys, target, lane, limit)
+            rows += [(n, at, keys.shard, item) for n, part in enumerate(parts) for item, at in part]
+        times = {
+            (shard, item): None if n == 0 or at == NOT_YET else at / 1000
+            for n, at, shard, item in sorted(rows)
+        }
+        shown = list(times)[:limit]
+        payloads: dict[tuple[int, bytes], bytes | None] = {}
+        for keys in self._shards:
+            here = [row for row in shown if row[0] == keys.shard]
+            found = await self._payloads(keys, [item for _, item in here])
+            payloads |= zip(here, found, strict=True)
+        return [(payload, times[row]) for row in shown if (payload := payloads[row])]
 
     async def _waiting(
         self, keys: Keys, target: str, lane: str, limit: int

@@ -489,6 +489,17 @@ async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys, fre
     assert [found.alias_of for found in await store.jobs.read(keys, [name_of(job)])] == ["1"]
 
 
+async def test_the_first_waiting_deliveries_of_all_shards_are_read(store_of: Any):
+    store, now = store_of(shards=2), 4_000_000_000
+    for keys in store.shards:
+        times = range(now + keys.shard, now + 8, 2)  # they take turns
+        items = [WorkItem("deliver", "t", f"evt_{at}.t", at, b"%d" % at) for at in times]
+        assert await store.backlogs.enqueue_new(keys, items) == 4
+    expected = [(b"%d" % at, at) for at in range(now, now + 8)]
+    assert await store.deliveries.pending("t", "t", 5) == expected[:5]
+    assert await store.deliveries.pending("t", "t", 50) == expected
+
+
 # --- listing and sweeping -----------------------------------------------------------------
 
 
