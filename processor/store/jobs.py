@@ -155,14 +155,17 @@ class Jobs:
         packed = args.pack(body=args.blob(event.body))
         await self._connection.run("enqueue_deliveries", args.keys, packed, bounded=True)
 
-    async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
+    async def alias(
+        self, keys: Keys, name: str, to: str, ends: float, *, through: str | None = None
+    ) -> bool:
         """Make `source/alias` an alias of a job; False if the name is something else already.
 
-        Updates that are held under it are due then.
+        It may be an alias of `through`, which leads to the job. Updates that are held under it are
+        due then.
         """
         args = ScriptArgs(keys, keys.job(name), keys.held(name))
         args.lane("ingest", name.partition("/")[0])
-        packed = args.pack(to=to, ends=int(ends * 1000))
+        packed = args.pack(to=to, ends=int(ends * 1000), through=through)
         return bool(await self._connection.run("alias", args.keys, packed))
 
     async def delete(

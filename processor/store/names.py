@@ -51,6 +51,10 @@ class Naming(msgspec.Struct, frozen=True):
         here = [name for name in self.names if shard_of(self.source, name, count) == shard]
         return replace(self, names=tuple(here))
 
+    def has_id_in(self, shard: int, count: int) -> bool:
+        """Whether the id lives in a shard."""
+        return shard_of(self.source, self.id, count) == shard
+
 
 def naming(source: str, job: str, *aliases: str, push: str = "") -> Naming:
     """The names of a job; `push` is the dedupe id of the push that gives them."""
@@ -75,8 +79,8 @@ class Names:
     async def reserve(self, namings: Sequence[Naming]) -> None:
         """Reserve names in all shards; names that exist stay as they are.
 
-        All processes visit the shards in the same order, and the first one there decides: so two
-        pushes that give a job the same names in different orders agree which one is its id.
+        An id is reserved after its aliases in other shards: until then it gives way to a job that
+        one of them shows. So what is accepted under an alias meanwhile is about the same job.
         """
         if namings:
             rows = await self._read(namings)
@@ -94,18 +98,48 @@ class Names:
 
     async def _reserve(self, namings: Sequence[Naming], rows: Rows, word: str, lasts: int) -> None:
         """Reserve names that are free, where the job was not deleted."""
-        free = {n: _decided(n, rows) for n in namings if _has_free(n, rows)}
-        for keys in self._shards:
-            here = self._here(free, keys)
-            if not here:
-                continue
-            args = ScriptArgs(keys)
-            args.add(len(here))
-            for whole, part in here:
-                add_naming(args, self._keep, part, free[whole])
-            packed = args.pack(reserve=lasts, word=word)
-            found = await self._connection.run("reserve_names", args.keys, packed)
-            free.update(zip((whole for whole, _ in here), found, strict=True))
+        agreed = _agreed(namings)
+        shown = {n: _decided(n, rows) for n in agreed if _has_free(n, rows)}
+        for has_id in (False, True):
+            for keys in self._shards:
+                if here := self._here(shown, keys, has_id=has_id):
+                    await self._reserve_here(keys, here, shown, word, lasts)
+        led = [n for n, to in shown.items() if to not in {None, DELETED, n.id.encode()}]
+        if doubtful := led + [n for n in agreed if _circle(n, rows)]:
+            await self._break_circles(doubtful, word, lasts)
+
+    async def _reserve_here(
+        self,
+        keys: Keys,
+        here: list[tuple[Naming, Naming]],
+        shown: dict[Naming, bytes | None],
+        word: str,
+        lasts: int,
+    ) -> None:
+        """Reserve names in one shard, and note in `shown` the ids that they have shown."""
+        args = ScriptArgs(keys)
+        args.add(len(here))
+        for whole, part in here:
+            add_naming(args, self._keep, part, shown[whole])
+        packed = args.pack(reserve=lasts, word=word)
+        found = await self._connection.run("reserve_names", args.keys, packed)
+        shown.update(zip((whole for whole, _ in here), found, strict=True))
+
+    async def _break_circles(self, namings: Sequence[Naming], word: str, lasts: int) -> None:
+        """Make one of aliases that lead to each other the id: the same one, whoever does it.
+
+        Pushes that name each other's id as an alias, at the same time, make such a circle.
+        """
+        rows = await self._read(namings)
+        while onward := _unread(rows):
+            rows |= await self._read(onward)
+        for n in namings:
+            if circle := _circle(n, rows):
+                first = min(circle)
+                keys = self._shards[shard_of(n.source, first, len(self._shards))]
+                was = f"to {_alias_of(rows[n.source, first])}"
+                args = (was, f"{word}{_uid(n, self._keep)}", lasts)
+                await self._connection.run("break_circle", [keys.job_of(n.source, first)], args)
 
     async def _read(self, namings: Iterable[Naming]) -> Rows:
         """The beginning of what is stored under each name; WrongKeyType where that is not ours."""
@@ -136,17 +170,40 @@ class Names:
             if here:
                 yield keys, here
 
-    def _here(self, ids: dict[Naming, bytes | None], keys: Keys) -> list[tuple[Naming, Naming]]:
-        """Each naming, except of deleted jobs, with its part in a shard, if it has one there."""
-        count = len(self._shards)
-        parts = [(n, n.within(keys.shard, count)) for n, to in ids.items() if to != DELETED]
+    def _here(
+        self, shown: dict[Naming, bytes | None], keys: Keys, *, has_id: bool
+    ) -> list[tuple[Naming, Naming]]:
+        """Each naming, except of deleted jobs, with its part in a shard, if it has one there.
+
+        Those that have their id in the shard, or the others.
+        """
+        count, shard = len(self._shards), keys.shard
+        chosen = [n for n in shown if shown[n] != DELETED and n.has_id_in(shard, count) == has_id]
+        parts = [(n, n.within(shard, count)) for n in chosen]
         return [(whole, part) for whole, part in parts if part.names]
 
 
+def _agreed(namings: Sequence[Naming]) -> list[Naming]:
+    """The same, each with the id of the first one that it shares a name with."""
+    ids: dict[tuple[str, str], str] = {}
+    agreed = []
+    for n in namings:
+        names = [(n.source, name) for name in n.names]
+        first = next((ids[name] for name in names if name in ids), n.id)
+        agreed.append(n if first == n.id else naming(n.source, first, *n.names, push=n.push))
+        for name in names:
+            ids.setdefault(name, first)
+    return agreed
+
+
 def _decided(naming: Naming, rows: Rows) -> bytes | None:
-    """The id of the job that existing names belong to, the first of them that is not only held."""
+    """The id of the job that existing names belong to, the first of them that is not only held.
+
+    An alias of the naming's id shows nothing: a reservation that was cut off may have left it.
+    """
     found = [(name, rows[naming.source, name]) for name in naming.names]
     known = [(name, row) for name, row in found if row and not isinstance(row, WrongKeyType)]
+    known = [(name, row) for name, row in known if _alias_of(row) != naming.id]
     first = min(known, key=lambda pair: _is_held(pair[1]), default=None)
     return _id(*first) if first else None
 
@@ -173,6 +230,28 @@ def _is_held(row: bytes | WrongKeyType) -> bool:
     return isinstance(row, bytes) and row.startswith(HELD.encode())
 
 
+def _alias_of(row: bytes | WrongKeyType) -> str | None:
+    if isinstance(row, WrongKeyType) or not row.startswith(b"to "):
+        return None
+    return row.removeprefix(b"to ").decode()
+
+
+def _unread(rows: Rows) -> list[Naming]:
+    """The ids that aliases lead to and that were not read."""
+    led = {(source, to) for (source, _), row in rows.items() if (to := _alias_of(row))}
+    return [naming(source, to) for source, to in led - rows.keys()]
+
+
+def _circle(given: Naming, rows: Rows) -> list[str]:
+    """The aliases that lead to each other and that the id leads to, as far as these rows show."""
+    passed: list[str] = []
+    name: str | None = given.id
+    while name is not None and name not in passed:
+        passed.append(name)
+        name = _alias_of(rows.get((given.source, name), b""))
+    return [] if name is None else passed[passed.index(name) :]
+
+
 def _id(name: str, row: bytes) -> bytes:
     """The id of the job that an existing name belongs to."""
     if row == b"gone":
@@ -182,9 +261,12 @@ def _id(name: str, row: bytes) -> bytes:
 
 def add_naming(args: ScriptArgs, keep: Retention, given: Naming, to: bytes | None = None) -> None:
     """Add a NAMING of the scripts; `to` is the id that names in another shard have shown."""
-    uid = uid_of_push(given.source, given.id, given.push, keep) if given.push else new_uid()
-    args.add(uid, given.id, to.decode() if to else None)
+    args.add(_uid(given, keep), given.id, to.decode() if to else None)
     args.add_names(given.source, given.names)
+
+
+def _uid(given: Naming, keep: Retention) -> str:
+    return uid_of_push(given.source, given.id, given.push, keep) if given.push else new_uid()
 
 
 def reservation_ms(keep: Retention) -> int:

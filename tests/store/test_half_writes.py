@@ -208,6 +208,18 @@ async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     return [done[n] or WrongKeyType(str(n)) for n in parts]
 
 
+async def a_circle(b: Bench) -> None:
+    for name, to in ("s/1", "a"), ("s/a", "1"):
+        await b.store.jobs.alias(b.keys, name, to, FUTURE)
+
+
+async def break_circle(b: Bench, _: Given, __: list[int]) -> list[Outcome] | None:
+    await b.store.names.reserve([naming("s", "1", "a")])
+    redis = b.store.connection.redis
+    (row,) = await b.store.connection.ask(redis.mget([b.keys.job("s/1")]))
+    return [(row or b"").startswith(b"new-") or WrongKeyType("1")]
+
+
 async def an_alias(b: Bench) -> None:
     await b.store.jobs.alias(b.keys, "s/a", "1", FUTURE)
 
@@ -752,6 +764,7 @@ SCRIPTS = {
     "register": Operation(register, one_held, "commit"),
     "beat": Operation(heartbeat, nothing, "beat"),
     "forget processes": Operation(forget_processes, a_process, "forget_processes"),
+    "break circle": Operation(break_circle, a_circle, "break_circle", atomic=False),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),
     "advance overflow in part": Operation(

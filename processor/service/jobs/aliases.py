@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
 from processor.service.jobs.decide import IncomingUpdate, new_job, with_id
+from processor.service.jobs.query import locate
 from processor.service.runtime.context import Context
 from processor.store.held import HoldEnd
 from processor.store.job_lookup import JobLookup
@@ -145,12 +146,19 @@ async def _with_aliases(context: Context, lookup: JobLookup, update: StatusUpdat
 
 async def write_aliases(context: Context, job: Job, aliases: Iterable[str]) -> list[str]:
     """Make aliases of a job, for as long as it is kept; those that are something else already."""
-    jobs, refused = context.store.jobs, []
-    for alias in aliases:
-        keys = context.store.shard(job.source, alias)
-        if not await jobs.alias(keys, f"{job.source}/{alias}", job.id, jobs.ends(job)):
-            refused.append(alias)
-    return refused
+    return [alias for alias in aliases if not await _write_alias(context, job, alias)]
+
+
+async def _write_alias(context: Context, job: Job, alias: str) -> bool:
+    """Whether a name is an alias of a job now; it may have been one of another alias of the job."""
+    jobs, keys = context.store.jobs, context.store.shard(job.source, alias)
+    name, ends = f"{job.source}/{alias}", jobs.ends(job)
+    if await jobs.alias(keys, name, job.id, ends):
+        return True
+    if (await locate(context, job.source, alias)).id != job.id:
+        return False
+    through = (await jobs.find(keys, name)).alias_of
+    return await jobs.alias(keys, name, job.id, ends, through=through)
 
 
 def _may_be_held(context: Context, lookup: JobLookup, update: StatusUpdate) -> bool:

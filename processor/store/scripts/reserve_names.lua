@@ -1,8 +1,8 @@
 -- Reserves names of jobs that do not exist yet, those of one shard.
 -- KEYS  those that ARGV[1] names by index
 -- ARGV  msgpack {reserve (ms), word (`new-` or `held-`), fields: NAMINGs}
--- Returns  per naming the job's id, or '' if it is about a deleted job, or a key of a name has
---          another type (then none of its names is reserved)
+-- Returns  per naming the id that `to` or a name has shown, nil if none has, or '' if it is about a
+--          deleted job, or a key of a name has another type (then none of its names is reserved)
 -- Safe twice: the second time all names exist, and stay what they are.
 -- Uses: prove, args, readers, names
 prove_each('GETRANGE SET')

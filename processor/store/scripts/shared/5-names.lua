@@ -5,29 +5,30 @@
 local SHOWS = 520 -- bytes that show what a name is: `to ` and an id of up to 512
 
 -- Reserves the names of a NAMING {uid, id, to? (the id, if names in another shard have shown it),
--- names: [{key, name}], the id first}. The first name that exists decides which job they name; if
--- none does, the job is new, and its id gets `word` (`new-` or `held-`) and the uid. A name that
--- exists is never replaced.
--- Returns the job's id, or '' if the name that decides is a deleted job's, or a name's key has
--- another type: then nothing is reserved, and the update fails alone when it is ingested.
+-- names: [{key, name}], the id first}. The first name that exists, and is no alias of `id`, shows
+-- which job they name; if none does, they name `id`, which gets `word` (`new-` or `held-`) and the
+-- uid if it is one of them. A name that exists is never replaced.
+-- Returns the id that `to` or a name has shown, false if none has, or '' if it is a deleted job's,
+-- or a name's key has another type: then nothing is reserved, and the update fails alone when it is
+-- ingested.
 local function reserve(naming, lasts, word)
-  local to, free = naming.to, {}
+  local shown, free = naming.to, {}
   for _, n in ipairs(naming.names) do
     if wrong_types[KEYS[n.key]] then return '' end
     local found = redis.call('GETRANGE', KEYS[n.key], 0, SHOWS)
     if found == '' then
       free[#free + 1] = n
-    elseif not to then
-      to = found == 'gone' and '' or found:match('^to (.*)') or n.name
+    elseif not shown and found ~= 'to ' .. naming.id then
+      shown = found == 'gone' and '' or found:match('^to (.*)') or n.name
     end
   end
-  to = to or naming.id
-  if to == '' then return to end
+  if shown == '' then return '' end
+  local to = shown or naming.id
   for _, n in ipairs(free) do
     local value = n.name == to and word .. naming.uid or 'to ' .. to
     redis.call('SET', KEYS[n.key], value, 'PX', lasts)
   end
-  return to
+  return shown or false
 end
 
 -- The same for a job that has one name, in one command.
