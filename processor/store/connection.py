@@ -92,6 +92,14 @@ class Connection:
             found = None
         self.watchdog.history = found[1] if found else None
 
+    async def renew(self) -> None:
+        """Have a connection that is ready: a new one, if Redis has closed the idle one."""
+
+        async def ready() -> None:
+            await self._pool.release(await self._pool.get_connection())
+
+        await self.ask(ready())
+
     async def persistence_info(self) -> bytes:
         """`INFO replication persistence`, as Redis wrote it."""
         return bytes(await self.command(*PERSISTENCE_INFO))

@@ -142,6 +142,8 @@ class Fleet:
         there = "schema" in found and "id" in found
         at = seconds + micros / 1e6
         self._connection.note_time(at, asked_at)  # each second: so all follow Redis' clock
+        if replid := replication.get("master_replid"):
+            self._connection.watchdog.history = replid.encode()  # a replica may have been promoted
         return ServerState(
             at=at,
             run_id=server.get("run_id"),

@@ -74,11 +74,17 @@ class Persistence:
 
     @property
     def history(self) -> bytes | None:
-        """The id of Redis' data as the newest connection found it; None if INFO is denied.
+        """The id of Redis' data as it was read last, by each new connection for one; None if INFO is
+        denied.
 
         Right after a call it is that of the Redis which has answered: no new connection is so quick.
         """
         return self._connection.watchdog.history
+
+    async def history_now(self) -> bytes | None:
+        """The same before calls: Redis may have been replaced since the last connection was made."""
+        await self._connection.renew()
+        return self.history
 
     async def written(self, history: bytes | None) -> None:
         """Return once everything that Redis has answered by now is in its file. Only a later answer of
@@ -131,7 +137,7 @@ class Persistence:
 
     async def _file(self) -> File:
         file = File.of(await self._connection.persistence_info())
-        self._history = file.history
+        self._history = self._connection.watchdog.history = file.history
         return file
 
 

@@ -27,7 +27,7 @@ class Watchdog:
         """Until `run`, calls are limited by their own timeouts alone."""
         self._url = url
         self.silent = False  # whether the last PING was not answered
-        self.history: bytes | None = None  # the id of Redis' data, as the newest connection read it
+        self.history: bytes | None = None  # the id of Redis' data, as it was read last
         self._reason = NO_ANSWER
         self.limits: set[asyncio.Timeout] = set()  # of the calls in flight, without an end as yet
         self.at_return: list[Callable[[], Awaitable[None]]] = []  # called before calls may continue

@@ -143,9 +143,10 @@ def route(path: str, **handlers: Handler) -> Route:
 
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        persistence = request.app.state.persistence
-        history = persistence.history
+        persistence, history = request.app.state.persistence, None
         try:
+            if method != "GET":
+                history = await persistence.history_now()
             response = await handlers[method](request)
             if method != "GET":
                 await persistence.written(history)
