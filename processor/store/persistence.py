@@ -74,10 +74,10 @@ class Persistence:
 
     @property
     def history(self) -> bytes | None:
-        """The id of Redis' data as it was read last, by each new connection for one; None if INFO is
-        denied.
+        """The id of Redis' data, as it was read last; None if INFO is denied.
 
-        Right after a call it is that of the Redis which has answered: no new connection is so quick.
+        Each new connection reads it. So right after a call it is that of the Redis which answered: no
+        other call connects again in that moment.
         """
         return self._connection.watchdog.history
 
@@ -127,9 +127,7 @@ class Persistence:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             file = await self._file()
-        if (
-            file.waiting
-        ):  # Redis writes it behind this answer, so only the next one knows how it went
+        if file.waiting:  # Redis writes it after this answer; only the next one says how that went
             file = await self._file()
         self._disk.note(time.monotonic() - began, file.forced, time.monotonic())
         if file.broken:
