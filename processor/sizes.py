@@ -8,6 +8,7 @@ PUSH_SIZE = 1024 * 1024  # bytes: the default limit of a push
 SMALLEST_LIMIT = 1024  # bytes: the smallest limit that can be configured
 LARGEST_PUSH = 32 * 1024 * 1024  # bytes: the largest limit that can be configured
 LARGEST_ANSWER = 32 * 1024 * 1024  # bytes of an answer to a poll
+IN_THREAD = 128 * 1024  # bytes; larger bodies are verified and read in a thread
 MAX_FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
 
 _SIZE = re.compile(r"([0-9]{1,9})(KB|MB|KiB|MiB)")

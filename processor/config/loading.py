@@ -117,7 +117,7 @@ def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def _profiles(path: Path | None, file: File, place: Place) -> ProfileRegistry:
-    """The profiles; ConfigError naming the place of `providers` if there is no such folder."""
+    """The profiles; ConfigError, with the place of the key `providers`, if its folder is missing."""
     folder = path.parent / file.providers if path and file.providers else None
     try:
         return ProfileRegistry(folder)

@@ -115,9 +115,9 @@ class Egress:
         """Send one request; a response with any status is returned, redirects included.
 
         The body is cut at `read_limit` bytes, and empty unless `body_wanted`; that of an error is
-        empty too if it cannot be decompressed. `partial`: one that
-        breaks off is returned as far as it arrived, and `cut` says why; else RequestFailed, and
-        for one without length too if TLS was not ended properly. If the body is unwanted or may be
+        empty too if it cannot be decompressed. `partial`: a body that breaks off is returned as far
+        as it arrived, and `cut` says why; else RequestFailed, and for one without length too if TLS
+        was not ended properly. If the body is unwanted or may be
         partial, a status line alone is a response, and so is a malformed head, without what
         follows it. `timeout` is in seconds for the whole request, `may_send` included; nothing is
         sent after it.

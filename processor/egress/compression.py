@@ -19,7 +19,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
     unknown encoding, and for a gzip of too many members.
 
     A body that is not really compressed is returned unchanged; a truncated one as far as possible.
-    What follows the end and is no further member of a gzip is padding, such as zeros or a line end.
+    Padding behind the end, such as zeros or a line end, is left out: only a gzip has more members.
     """
     whole = True
     names = [name for part in encoding.lower().split(",") if (name := part.strip())]

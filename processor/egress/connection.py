@@ -35,10 +35,7 @@ SENT_AT_ONCE = 16_384  # bytes that the send buffer of any socket takes in one w
 DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
 DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a place
 _RAW_AT_MOST = 8  # bytes for each of the body, with the chunks' heads and their extensions
-_SIZE_UNKNOWN = {
-    "content-encoding",
-    "transfer-encoding",
-}  # headers beside which a length says little
+_SIZE_UNKNOWN = {"content-encoding", "transfer-encoding"}  # beside them a length says little
 _SWITCHING, _NO_CONTENT = 101, 204
 
 

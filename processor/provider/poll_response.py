@@ -128,7 +128,7 @@ def update_document(
 
 
 def read_body(response: HttpResponse) -> tuple[Any, str]:
-    """The body as JSON, or the reason why there is none: it is cut, or not JSON."""
+    """The body as JSON, and why it cannot be read: it is cut, or not JSON; empty if it can."""
     if response.cut:
         return None, response.cut
     try:

@@ -67,10 +67,9 @@ class Persistence:
     def __init__(self, connection: Connection) -> None:
         """Use connections of its own to the same Redis."""
         self._connection = connection.with_own_pool(CONNECTIONS)
-        self._running: asyncio.Task[None] | None = None
-        self._next: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[bytes] | None = None
+        self._next: asyncio.Task[bytes] | None = None
         self._disk = Disk()
-        self._history: bytes | None = None  # of the Redis that spoke of its file last
 
     @property
     def history(self) -> bytes | None:
@@ -95,8 +94,8 @@ class Persistence:
         """
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
-        await asyncio.shield(self._next)
-        if history is not None and history != self._history:
+        now = await asyncio.shield(self._next)
+        if history is not None and history != now:
             raise StoreUnavailable("Redis was restarted or replaced: it may have lost this write")
 
     async def check_disk(self) -> None:
@@ -112,8 +111,8 @@ class Persistence:
         """Close these connections."""
         await self._connection.close()
 
-    async def _after(self, running: asyncio.Task[None] | None) -> None:
-        """One wait for all callers that asked since the last one began."""
+    async def _after(self, running: asyncio.Task[bytes] | None) -> bytes:
+        """One wait for all callers that asked since the last one began; the id of Redis' data."""
         if running is not None:
             await asyncio.wait([running])
         self._running, self._next = self._next, None
@@ -132,10 +131,11 @@ class Persistence:
         self._disk.note(time.monotonic() - began, file.forced, time.monotonic())
         if file.broken:
             raise StoreUnavailable("Redis cannot write its append-only file: see its log")
+        return file.history
 
     async def _file(self) -> File:
         file = File.of(await self._connection.persistence_info())
-        self._history = self._connection.watchdog.history = file.history
+        self._connection.watchdog.history = file.history
         return file
 
 

@@ -59,11 +59,11 @@ class PlannedPolls:
         found: dict[tuple[int, str, str], PlannedPoll | None] = {}
         for shard in {keys.shard for keys, _, _ in asked}:
             items = sorted({(lane, item) for keys, lane, item in asked if keys.shard == shard})
-            polls = await self.next_polls(self._shards[shard], items)
+            polls = await self._in_shard(self._shards[shard], items)
             found |= {(shard, *item): poll for item, poll in zip(items, polls, strict=True)}
         return [found[keys.shard, lane, item] for keys, lane, item in asked]
 
-    async def next_polls(
+    async def _in_shard(
         self, keys: Keys, items: Sequence[tuple[str, str]]
     ) -> list[PlannedPoll | None]:
         """The next polls of jobs (source, name); None for those that are not polled.

@@ -187,19 +187,22 @@ def test_a_missing_folder_of_profiles_is_named_with_its_line(tmp_path: Path) -> 
     assert line.startswith(place)
 
 
+def profile_of(folder: Path, name: str) -> None:
+    """A profile in the folder `provs`."""
+    (folder / "provs").mkdir()
+    text = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
+    (folder / "provs" / f"{name}.toml").write_text(text)
+
+
 def test_a_key_of_the_top_that_is_wrong_keeps_the_folder_of_profiles(tmp_path: Path) -> None:
-    (tmp_path / "provs").mkdir()
-    profile = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
-    (tmp_path / "provs" / "acme.toml").write_text(profile)
+    profile_of(tmp_path, "acme")
     text = 'providers = "provs"\nsauces = 1\n[sources.a]\nprovider = "acme"\n'
     (line,) = lines_of(tmp_path, text)
     assert ":2: sauces: unknown key" in line
 
 
 def test_a_profile_needs_a_name_that_providers_new_allows(tmp_path: Path) -> None:
-    (tmp_path / "provs").mkdir()
-    profile = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
-    (tmp_path / "provs" / "My Kiln.toml").write_text(profile)
+    profile_of(tmp_path, "My Kiln")
     text = 'providers = "provs"\n[sources.a]\nprovider = "My Kiln"\n'
     (line,) = lines_of(tmp_path, text)
     assert line.startswith("providers/My Kiln.toml: a provider's name has 1 to 63 of a-z 0-9 . _ -")

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from processor.model import HttpResponse
-
-LARGE_ANSWER = 128 * 1024  # bytes from which an answer is read in a thread, as a push is
+from processor.sizes import IN_THREAD
 
 Result = TypeVar("Result")
 
 
 async def read_answer(response: HttpResponse, read: Callable[[HttpResponse], Result]) -> Result:
     """What `read`, a pure function, finds in a response."""
-    if len(response.body) <= LARGE_ANSWER:
+    if len(response.body) <= IN_THREAD:
         return read(response)
     return await asyncio.to_thread(read, response)

@@ -14,6 +14,7 @@ from processor.errors import BlockedTarget, ProviderError, RequestFailed, Unknow
 from processor.keyed_locks import KeyedLocks
 from processor.model import Push
 from processor.signing import Key, Verify
+from processor.sizes import IN_THREAD
 
 MAX_AGE = 86_400.0  # seconds that a document is used; fal.ai allows no longer
 FAILURE_MAX_AGE = 10.0  # seconds without another fetch after a failed one
@@ -23,7 +24,6 @@ TIMEOUT = 5.0  # seconds; the provider waits for our answer
 MAX_DOCUMENT = 65_536  # bytes
 MAX_DOCUMENTS = 64  # in the cache, and as many failures
 MAX_NEW_FETCHES = 8  # at once, of URLs without a document: anybody can name many
-LARGE_PUSH = 128 * 1024  # bytes from which a push is verified in a thread
 
 log = structlog.get_logger()
 
@@ -81,8 +81,8 @@ class PublicKeys:
     async def document(self, rule: Verify, url: str, now: float, max_age: float) -> bytes:
         """The document of a rule at a URL, at most `max_age` seconds old unless a fetch fails.
 
-        A document without a usable key is a failed fetch. ProviderError if there is none, or if too
-        many new URLs are being fetched.
+        A document without a usable key counts as a failed fetch. ProviderError if no document could
+        be fetched yet, or if too many new URLs are being fetched.
         """
         async with self._fetching[url]:
             known = self._documents.get(url) or self._failures.get(url, NEVER)
@@ -148,7 +148,7 @@ async def _check(  # noqa: PLR0917 -- as `signing.verify`
     here: float | None = None,
 ) -> None:
     """Verify; a large push in a thread, since a digest releases the interpreter lock."""
-    if len(push.body) <= LARGE_PUSH:
+    if len(push.body) <= IN_THREAD:
         signing.verify(rule, keys, push, now, document, here)
     else:
         await asyncio.to_thread(signing.verify, rule, keys, push, now, document, here)

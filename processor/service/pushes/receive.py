@@ -27,8 +27,9 @@ from processor.model import Push
 from processor.provider import IgnoredPart
 from processor.service.jobs.confirmation import without_unproven_names
 from processor.service.jobs.inbox import QueuedUpdate, Result, enqueue
-from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
+from processor.service.pushes.public_keys import PublicKeys
 from processor.service.runtime.context import Context
+from processor.sizes import IN_THREAD
 from processor.store.group_commit import GroupCommit
 from processor.store.held import MOST_HELD, Acceptance
 
@@ -99,7 +100,7 @@ class Receiver:
         if rule := profile.verify:
             if source.requires_sender:
                 _check_sender(rule, source, push)
-            if profile.needs_secret and len(push.body) <= LARGE_PUSH:
+            if profile.needs_secret and len(push.body) <= IN_THREAD:
                 signing.verify(rule, source.keys, push, now, here=here)
             else:
                 await self._public_keys.verify(rule, source.keys, push, now, here)
@@ -111,7 +112,7 @@ class Receiver:
 
     async def _accept(self, source: Source, push: Push, now: float, trace: str | None) -> Receipt:
         """Read and accept a verified push, whose updates belong to `trace`."""
-        if len(push.body) <= LARGE_PUSH:
+        if len(push.body) <= IN_THREAD:
             parsed, queued = self._read(source, push, now, trace)
         else:  # in a thread, so that other calls can run
             parsed, queued = await asyncio.to_thread(self._read, source, push, now, trace)

@@ -80,6 +80,17 @@ async def check_one_job(bench: Any, names: tuple[str, ...]) -> None:
     assert len(found) == 1
 
 
+def pushed_alone(second: Any, name: str, *, ingested: bool) -> Act:
+    """What pushes one name to the other process, which may ingest it at once."""
+
+    async def push() -> None:
+        await accept(second, (name,), "2")
+        if ingested:
+            await second.ingest()
+
+    return push
+
+
 @pytest.mark.parametrize("ingested", [False, True], ids=["waits", "ingested"])
 @pytest.mark.parametrize("step", range(STEPS))
 @pytest.mark.parametrize("names", NAMES, ids="".join)
@@ -89,13 +100,7 @@ async def test_a_push_that_uses_one_name_is_about_the_same_job(
     start = await snapshot(bench)
     for name in names:
         await lose(bench, start)
-
-        async def push(name: str = name) -> None:
-            await accept(second, (name,), "2")
-            if ingested:
-                await second.ingest()
-
-        before_step(bench, step, push)
+        before_step(bench, step, pushed_alone(second, name, ingested=ingested))
         await accept(bench, names, "1")
         await check_one_job(bench, names)
 
@@ -126,13 +131,7 @@ async def test_a_push_that_uses_one_name_of_a_put_is_about_the_same_job(
     start = await snapshot(bench)
     for name in names:
         await lose(bench, start)
-
-        async def push(name: str = name) -> None:
-            await accept(second, (name,), "2")
-            if ingested:
-                await second.ingest()
-
-        before_step(bench, step, push)
+        before_step(bench, step, pushed_alone(second, name, ingested=ingested))
         await bench.watch(names[0], aliases=list(names[1:]))
         await accept(bench, names, "1")
         await check_one_job(bench, names)

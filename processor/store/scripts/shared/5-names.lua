@@ -5,9 +5,9 @@
 local SHOWS = 520 -- bytes that show what a name is: `to ` and an id of up to 512
 
 -- Reserves the names of a NAMING {uid, id, to? (the id, if names in another shard have shown it),
--- names: [{key, name}], the id first}. The first name that exists, and is no alias of `id`, shows
--- which job they name; if none does, they name `id`, which gets `word` (`new-` or `held-`) and the
--- uid if it is one of them. A name that exists is never replaced.
+-- names: [{key, name}], the id first}. The first name that exists, other than as an alias of `id`,
+-- shows which job they name; if none does, they name `id`, which gets `word` (`new-` or `held-`)
+-- and the uid if it is one of them. A name that exists is never replaced.
 -- Returns the id that `to` or a name has shown, false if none has, or '' if it is a deleted job's,
 -- or a name's key has another type: then nothing is reserved, and the update fails alone when it is
 -- ingested.
