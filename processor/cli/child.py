@@ -17,11 +17,10 @@ STABLE_AFTER = 10.0  # seconds of running after which the pauses start at the mi
 
 
 class StopOrder(IntEnum):
-    """The order in which processes are stopped, lowest first."""
+    """The order in which processes are stopped, lowest first; those of one stage together."""
 
-    WEB = 0  # first, so that nothing more is accepted
-    WORK = 1  # settles the work that it holds
-    STORE = 2
+    WORK = 0  # receivers, workers and the clock end what they have begun
+    STORE = 1  # Redis, which they need for that
 
 
 @dataclass(frozen=True)

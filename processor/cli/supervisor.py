@@ -11,8 +11,8 @@ from typing import Self
 from processor.cli.child import Child, Command, StopOrder
 
 # Seconds from the beginning of the stop until processes are killed. 25 are promised for all of
-# them, and the kills need a moment.
-STOP_TIMEOUTS = {StopOrder.WEB: 10.0, StopOrder.WORK: 21.0, StopOrder.STORE: 24.0}
+# them, and the kills need a moment. A callback may take 15 s, and its worker 20.
+STOP_TIMEOUTS = {StopOrder.WORK: 21.0, StopOrder.STORE: 24.0}
 
 
 class Supervisor:

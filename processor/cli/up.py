@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from processor.cli import embedded_redis, key_file, listen_address, options, output
-from processor.cli.child import Command, StopOrder
+from processor.cli.child import Command
 from processor.cli.config import read
 from processor.cli.exit_codes import Exit
 from processor.cli.file_rewrites import LOOK_EVERY, FileRewrites
@@ -25,6 +25,7 @@ from processor.service.runtime.listening_sockets import open_sockets, variable
 from processor.service.runtime.logs import ignore_write_errors
 from processor.service.runtime.open_files import raise_open_files
 
+WEB = "web"  # the name of the process that listens
 CHECK_EVERY = 0.1  # seconds between two checks of /readyz
 BELOW_REDIS = 5  # nice: everybody waits for Redis, so it waits for nobody
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -116,9 +117,9 @@ def processes(
     with_key = environ if key is None else {**environ, "RINGBACK_API_KEYS": key}
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     return [
-        Command("web", web, with_key, StopOrder.WEB),
-        *(Command(name, argv("workers"), environ, StopOrder.WORK) for name in names),
-        Command("clock", argv("workers.clock"), environ, StopOrder.WORK),
+        Command(WEB, web, with_key),
+        *(Command(name, argv("workers"), environ) for name in names),
+        Command("clock", argv("workers.clock"), environ),
     ]
 
 
@@ -127,7 +128,7 @@ def inheriting(sockets: Sequence[socket], commands: list[Command]) -> list[Comma
     more, keeps = variable(sockets), tuple(one.fileno() for one in sockets)
     return [
         replace(command, environ={**command.environ, **more}, keeps=keeps)
-        if command.stop_order is StopOrder.WEB
+        if command.name == WEB
         else command
         for command in commands
     ]

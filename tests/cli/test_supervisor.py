@@ -116,25 +116,28 @@ def test_no_restart_is_due_while_all_children_run(supervisor: Supervisor):
     assert supervisor.seconds_to_restart() is None
 
 
-def test_children_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path: Path):
+def test_redis_stops_last_and_a_slow_receiver_takes_no_time_from_the_others(
+    supervisor: Supervisor, signals: Signals, tmp_path: Path
+):
     story = tmp_path / "story"
     code = (
         "import signal, sys, time\n"
-        "def end(*_):\n open({story!r}, 'a').write({name!r} + ' '); sys.exit(0)\n"
+        "def end(*_):\n time.sleep({takes}); open({story!r}, 'a').write({name!r} + ' '); sys.exit(0)\n"
         "signal.signal(15, end)\n"
         "open({story!r} + {name!r}, 'w').close()\n"
         "time.sleep(60)"
     )
-    stages = {"redis": StopOrder.STORE, "worker": StopOrder.WORK, "web": StopOrder.WEB}
+    stages = {"redis": StopOrder.STORE, "worker": StopOrder.WORK, "web": StopOrder.WORK}
+    takes = {"redis": 0, "worker": 0, "web": 1}
     supervisor.add(
         [
-            python(name, code.format(story=str(story), name=name), stage)
+            python(name, code.format(story=str(story), name=name, takes=takes[name]), stage)
             for name, stage in stages.items()
         ]
     )
     until(lambda: all(Path(f"{story}{name}").exists() for name in stages))
     supervisor.stop(signals)
-    assert story.read_text() == "web worker redis "
+    assert story.read_text() == "worker web redis "
     assert not any(child.running for child in supervisor.children)
 
 
@@ -175,7 +178,7 @@ def test_children_are_replaced_one_after_the_other(supervisor: Supervisor, tmp_p
         "note('began'); end_replaced_process(); time.sleep(60)\n"
     )
     argv = (sys.executable, "-c", code)
-    stages = {"web": StopOrder.WEB, "worker": StopOrder.WORK, "store": StopOrder.STORE}
+    stages = {"web": StopOrder.WORK, "worker": StopOrder.WORK, "store": StopOrder.STORE}
     supervisor.add([Command(n, (*argv, n), os.environ, s) for n, s in stages.items()])
     lines = lambda: story.read_text().splitlines() if story.exists() else []  # noqa: E731
     until(lambda: len(lines()) == 3)
@@ -200,7 +203,7 @@ def test_nothing_is_replaced_by_processes_that_refuse_their_configuration(
         f"open(os.path.join({str(tmp_path)!r}, str(os.getpid())), 'w').close()\n"
         "end_replaced_process(); time.sleep(60)\n"
     )
-    supervisor.add([python("web", code, StopOrder.WEB), python("worker", code)])
+    supervisor.add([python("web", code), python("worker", code)])
     pids = lambda: {child.pid for child in supervisor.children}  # noqa: E731
     until(lambda: all((tmp_path / str(pid)).exists() for pid in pids()))
     before = pids()
