@@ -16,7 +16,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     task:ID         hash    a wait for jobs that is asked about later (an MCP task): wait: the
                             jobs, and the keyed digest of its owner's API key · end: how it
                             ended, written once                as the job; once ended, 1 d
-    seen:S:ID       string  this push was accepted                                    7 d
+    seen:S:ID       string  this push was accepted: the uid of the record that it is about,
+                            gone (it is ignored), or 1 (it counts for every record)   7 d
     event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
     log:trimmed     string  id of the newest entry of the log that was trimmed  for good

@@ -11,10 +11,11 @@
 --          has another id), or what is wrong with the type of one of its keys; nil if all of them
 --          would exceed the ceiling: then nothing was written
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
--- Uses: prove, args, time, waiting, lane_args, readers, lanes, names, holding
-prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
+-- Uses: prove, args, time, waiting, lane_args, readers, lanes, names, marks, holding
+prove_each([[TIME GET GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN
+  STRLEN]])
 local now, price = now_ms(), 0
-local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
+local lanes, heads = open_lanes(args.lanes), {} -- what names are, by their index
 local named = list(read_naming)
 local pushes = list(function()
   local p = take(7)
@@ -26,9 +27,10 @@ end, args.pushes)
 for _, push in ipairs(pushes) do
   push.record = 0
   for _, name in ipairs(not wrong_type_at(push.names) and push.names or {}) do
-    local size = redis.call('STRLEN', KEYS[name])
-    exists[name] = size > 0
-    if size > SHOWS then push.record = math.max(push.record, size) end -- smaller: not worth a price
+    heads[name] = redis.call('GETRANGE', KEYS[name], 0, HEAD)
+    if #heads[name] > HEAD then -- smaller: not worth a price
+      push.record = math.max(push.record, redis.call('STRLEN', KEYS[name]))
+    end
   end
   push.price = push.price + math.ceil(args.each * push.record)
   price = price + push.price
@@ -38,7 +40,7 @@ if args.ceiling and taken + price > args.ceiling then return false end
 for _, naming in ipairs(named) do
   if naming.names[2] then
     reserve(naming, args.reserve, 'new-')
-  elseif not exists[naming.names[1].key] then
+  elseif (heads[naming.names[1].key] or '') == '' then
     reserve_one(naming, args.reserve)
   end
 end
@@ -48,7 +50,7 @@ for i, push in ipairs(pushes) do
   results[i] = lane.wrong or wrong_type_at({ push.seen, push.held }) or wrong_type_at(push.names)
     or push.held and hold_push(push, lane, args, now)
   if results[i] == 2 then taken = taken + push.price end
-  if not results[i] and redis.call('SET', KEYS[push.seen], '1', 'NX', 'PX', args.keep) then
+  if not results[i] and mark_seen(push, heads[push.names[1]], args.keep) then
     note_size(lane, push.item, #ARGV[push.payload], push.record)
     put(lane, push.item, now, ARGV[push.payload])
     taken = taken + push.price

@@ -360,3 +360,22 @@ async def test_in_whatever_order_a_push_and_its_registration_come_the_job_ends_o
     assert [job.state for job in jobs] == [State.SUCCEEDED] * ROUNDS
     assert (len(ended), set(ended.values())) == (ROUNDS, {1})
     assert await waiting(bench) == {}
+
+
+async def test_a_job_that_is_registered_again_takes_a_push_again(bench: Any):
+    await register(bench, "a")
+    assert (await bench.push(SOURCE, id="a", status="succeeded")).accepted == 1
+    await unwatch(bench.context, SOURCE, "a")
+    await register(bench, "a")
+    receipt = await bench.push(SOURCE, id="a", status="succeeded")
+    assert (receipt.accepted, receipt.held) == (1, 0)
+    assert (await bench.job("a", SOURCE)).state is State.SUCCEEDED
+
+
+async def test_a_push_that_waited_for_its_job_counts_for_that_record_only(bench: Any):
+    await hold(bench, "a", event="a")
+    await register(bench, "a")
+    assert (await bench.push(SOURCE, id="a", status="succeeded", event="a")).duplicates == 1
+    await unwatch(bench.context, SOURCE, "a")
+    await register(bench, "a")
+    assert (await bench.push(SOURCE, id="a", status="succeeded", event="a")).accepted == 1

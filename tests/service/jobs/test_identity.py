@@ -318,3 +318,49 @@ def test_the_same_bytes_make_another_uid_once_they_are_no_duplicate(
         uids.append(uid_of_push("lab", "1", "push", keep))
     assert len(set(uids)) == 3
     assert uid_of_push("lab", "1", "push", keep) == uids[-1]
+
+
+@pytest.mark.parametrize("event", [{}, {"event": "e"}], ids=["same bytes", "same event id"])
+async def test_a_job_that_is_watched_again_takes_each_push_once_more(
+    bench: Any, event: dict[str, str]
+):
+    ended = {"id": "a", "status": "succeeded", **event}
+    for life in (1, 2):
+        await bench.watch("a")
+        assert [(await bench.push(**ended)).accepted for _ in range(3)] == [1, 0, 0]
+        assert (await bench.job("a")).state is State.SUCCEEDED
+        assert len({e for e, kind in await bench.events() if kind == "job.succeeded"}) == life
+        await watch.unwatch(bench.context, "lab", "a")
+        assert (await bench.push(**ended)).duplicates == 1
+        assert await bench.jobs() == []
+
+
+async def test_a_push_that_came_while_its_job_was_deleted_may_be_sent_again_when_it_is_watched(
+    bench: Any,
+):
+    await bench.watch("a")
+    await watch.unwatch(bench.context, "lab", "a")
+    assert (await bench.push(id="a", status="succeeded")).accepted == 1  # and ignored
+    await bench.watch("a")
+    assert (await bench.push(id="a", status="succeeded")).accepted == 1
+    assert (await bench.job("a")).state is State.SUCCEEDED
+
+
+async def test_a_push_is_a_duplicate_though_its_job_is_kept_no_longer(bench: Any):
+    redis = bench.store.connection.redis
+    await bench.push(id="a", status="running", event="1")
+    await bench.push(id="a", status="succeeded", event="2")
+    await redis.delete(bench.store.shard("lab", "a").job("lab/a"))  # as if its time had passed
+    for _ in range(2):
+        assert (await bench.push(id="a", status="succeeded", event="2")).duplicates == 1
+    assert [kind for _, kind in await bench.events()] == ["job.started", "job.succeeded"]
+
+
+async def test_a_mark_of_an_earlier_version_stands_for_every_record(bench: Any):
+    redis = bench.store.connection.redis
+    await bench.push(id="a", status="succeeded")
+    [mark] = [key async for key in redis.scan_iter("*}:seen:*")]
+    await redis.set(mark, "1", keepttl=True)
+    await watch.unwatch(bench.context, "lab", "a")
+    await bench.watch("a")
+    assert (await bench.push(id="a", status="succeeded")).duplicates == 1
