@@ -107,7 +107,10 @@ class Backlogs:
         """What the command claimed; nothing if it failed: `claim` then fails too, and says why."""
         if isinstance(answer, ResponseError):
             return []
-        return claims_of(keys, backlog, self._read_claim(keys, backlog, answer)[0])
+        claims = claims_of(keys, backlog, self._read_claim(keys, backlog, answer)[0])
+        if len(claims) == 1:
+            claims[0].record = answer[-1]
+        return claims
 
     def _claim_call(
         self,
@@ -133,7 +136,7 @@ class Backlogs:
 
     def _read_claim(self, keys: Keys, backlog: str, answer: Any) -> tuple[list[Any], int | None]:
         """What the script claimed, and how many due lanes to skip in a next call."""
-        unlisted, claimed, wrong, skip_next = answer
+        unlisted, claimed, wrong, skip_next, _ = answer
         lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
         lanes[:] = [name.decode() for name in unlisted] + lanes[: LANES_AT_ONCE - len(unlisted)]
         for text in wrong:

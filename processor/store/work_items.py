@@ -51,6 +51,7 @@ class Claim(msgspec.Struct):
     payload: bytes
     token: int
     due: int = 0  # ms: since when it was due; 0 if that is not known
+    record: bytes | None = None  # an update's job, as it was stored then; None if it was not read
 
 
 def claims_of(keys: Keys, backlog: str, rows: Sequence[Any]) -> list[Claim]:

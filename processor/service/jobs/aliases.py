@@ -14,6 +14,7 @@ from processor.model import Job, Origin, StatusUpdate
 from processor.service.jobs.decide import IncomingUpdate, new_job, with_id
 from processor.service.jobs.query import locate
 from processor.service.runtime.context import Context
+from processor.store import job_lookup
 from processor.store.held import HoldEnd
 from processor.store.job_lookup import JobLookup
 from processor.store.keys import Keys
@@ -61,6 +62,8 @@ class Resolved(msgspec.Struct):
 async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> Resolved:
     """Sort the updates of one shard by the job that they are about."""
     lookups = _Lookups(context, keys)
+    if len(updates) == 1:
+        lookups.take_from_claim(updates[0])
     await lookups.read({(u.update.source, u.update.id) for u in updates})
     await lookups.follow(updates)
     resolved = Resolved({}, [], [], [], [])
@@ -175,6 +178,13 @@ class _Lookups:
         self._keys = keys
         self.by_name: dict[Name, JobLookup] = {}
         self.elsewhere: set[Name] = set()  # those of other shards
+
+    def take_from_claim(self, incoming: IncomingUpdate) -> None:
+        """Take what a claim has read of an update's job: once, since it is old after a conflict."""
+        claim, name = incoming.claim, (incoming.update.source, incoming.update.id)
+        if claim and claim.record is not None and self._context.store.shard(*name) is self._keys:
+            self.by_name[name] = job_lookup.lookup(claim.record)
+            claim.record = None
 
     async def read(self, names: set[Name]) -> None:
         """Read names, each in its own shard."""

@@ -7,13 +7,14 @@
 -- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
 --          ms), since when it was due (ms; 0: unknown); what is wrong with the key types of
 --          lanes, which were skipped; how many due lanes to skip in a next call, which checks
---          others (nil: there are none)
+--          others (nil: there are none); for a claim that was sent ahead, and found one update
+--          alone, what is stored under the name of its job (nil: not read)
 -- A lane that holds the claimer's share stays due: another claimer may have a larger share.
 -- Safe twice: the leases of the first claim run out.
--- Uses: prove, key_types, time, claiming
+-- Uses: prove, key_types, time, claiming, update_record
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
 local now, ends = now_ms(), tonumber(ARGV[8])
-if ends > 0 and now > ends then return { {}, {}, {}, false } end -- nobody waits any more
+if ends > 0 and now > ends then return { {}, {}, {}, false, false } end -- nobody waits any more
 local room = { limit = tonumber(ARGV[1]), lease = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]) }
 
 local passed = {} -- lanes by name
@@ -51,4 +52,5 @@ for _, lane in ipairs(due) do
   if lane.at and lane.at <= now then skip = skip + 1 end
 end
 if unlisted[1] then skip = tonumber(ARGV[7]) elseif #names < tonumber(ARGV[3]) then skip = false end
-return { unlisted, claimed, wrong, skip }
+local record = ends > 0 and #claimed == 5 and record_of(claimed[3], KEYS[1])
+return { unlisted, claimed, wrong, skip, record }
