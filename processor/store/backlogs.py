@@ -220,6 +220,11 @@ class Backlogs:
         command = self._connection.redis.hexists(self._shards[0].paused[backlog], lane)
         return bool(await self._connection.ask(command))
 
+    async def paused_until(self, backlog: str, lane: str) -> float:
+        """Until when a lane is paused in the first shard (seconds); 0 or a past time if it is not."""
+        command = self._connection.redis.hget(self._shards[0].paused[backlog], lane)
+        return float(await self._connection.ask(command) or 0) / 1000
+
     async def paused_lanes(self, backlog: str) -> set[str]:
         """The lanes that are paused in the first shard."""
         now = await self._connection.now()

@@ -26,12 +26,15 @@ class FailureScores:
 
     async def record(
         self, lane: str, outcome: AttemptOutcome, highest: int, began: float
-    ) -> SubscriberHealth:
-        """Count an attempt that began at a time (seconds); returns the health of the lane now."""
+    ) -> tuple[SubscriberHealth, bool]:
+        """Count an attempt that began at a time (seconds), unless it ran beside a counted failure.
+
+        Returns the health of the lane now, and whether the attempt was counted.
+        """
         lasts = int(REMEMBERED * 1000)
         args: list[str | float] = [lane, outcome, highest, int(began * 1000), lasts]
         row = await self._connection.run("record_attempt", [self._key], args)
-        return SubscriberHealth(row[0], row[1] / 1000, row[2])
+        return SubscriberHealth(row[0], row[1] / 1000, row[2]), bool(row[3])
 
     async def all(self, now: float) -> dict[str, SubscriberHealth]:
         """Every lane that has failed lately; forgets lanes that began to fail long ago."""

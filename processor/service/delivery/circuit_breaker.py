@@ -12,6 +12,7 @@ import structlog
 
 from processor import schedule
 from processor.errors import Unavailable
+from processor.keyed_locks import KeyedLocks
 from processor.model import Attempt, Subscription
 from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
@@ -24,6 +25,7 @@ from processor.subscription_settings import MAX_CONCURRENCY
 REFRESH_EVERY = 1.0  # seconds between reads of what all workers have counted
 NEW_LANES_EVERY = 0.05  # seconds between reads while there are lanes with unknown limits
 CAPACITY = MAX_CONCURRENCY  # of a subscriber that does not fail and has no lower limit
+SAME_PAUSE = 0.5  # seconds by which a pause may be shorter than a later attempt asked for
 REFUSED = range(400, 500)  # the subscriber works, but refuses this request …
 BUSY = frozenset({408, 429})  # … unless it has too much to do
 
@@ -36,7 +38,7 @@ class CircuitBreakers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, SubscriberHealth] = {}
-        self._failed_at: dict[str, float] = {}  # when a lane's last failure was counted
+        self._pausing: KeyedLocks[str] = KeyedLocks()  # by lane
         self._limits = Limits(context)
         self._refreshed_at = -REFRESH_EVERY
         context.store.at_replacement.append(self.forget)
@@ -44,7 +46,6 @@ class CircuitBreakers:
     def forget(self) -> None:
         """Forget all failures; the next refresh comes at once."""
         self._known.clear()
-        self._failed_at.clear()
         self._limits.forget()
         self._refreshed_at = -REFRESH_EVERY
 
@@ -81,49 +82,50 @@ class CircuitBreakers:
     async def record(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
         """Count an attempt, and pause or disable its subscriber if that is due.
 
+        One that ran beside a failure that was counted is not counted, but its `Retry-After` holds.
         While Redis cannot count, attempts are not counted: nothing else may depend on it.
         """
         lane = target.id if target.id.startswith("sub_") else lane_of(target.url)
         outcome = outcome_of(attempt)
         if outcome == "ok" and lane not in self._known:
             return
-        if outcome != "ok":
-            now = await self._context.store.now()
-            if attempt.at < self._failed_at.get(lane, 0.0) <= now:  # later: the clock was set back
-                return  # it ran beside the one that was counted last: the same failure
-            self._failed_at[lane] = now
         try:
-            health = await self._context.store.failure_scores.record(
+            health, counted = await self._context.store.failure_scores.record(
                 lane, outcome, schedule.MAX_FAILURE_SCORE, attempt.at
             )
-            if outcome != "ok":
-                await self._open(target, lane, health, attempt, wait)
+            if outcome != "ok" and not (counted and await self._disabled(target, lane, health)):
+                score = health.failure_score if counted else 0
+                pause = schedule.subscriber_pause(score, attempt.status, wait)
+                await self._pause(lane, pause, attempt.status)
         except Unavailable:
             return
         if health == SubscriberHealth():
             self._known.pop(lane, None)
-            self._failed_at.pop(lane, None)
         else:
             self._known[lane] = health
 
-    async def _open(
-        self,
-        target: Subscription,
-        lane: str,
-        health: SubscriberHealth,
-        attempt: Attempt,
-        wait: float | None,
-    ) -> None:
-        """Disable a subscriber that has failed for too long, or pause it if that is due."""
+    async def _disabled(self, target: Subscription, lane: str, health: SubscriberHealth) -> bool:
+        """Disable a subscriber if it has failed for too long; whether it has."""
         now = await self._context.store.now()
-        if _may_disable(target) and schedule.should_disable(health.since, health.failures, now):
+        due = _may_disable(target) and schedule.should_disable(health.since, health.failures, now)
+        if due:
             await disable(self._context, target, f"{health.failures} failures in five days or more")
             await self._context.store.failure_scores.forget(lane)
+        return due
+
+    async def _pause(self, lane: str, seconds: float | None, status: int | None) -> None:
+        """Pause a subscriber, unless it is paused for about as long already.
+
+        Attempts that end together often ask for the same pause: one of them writes it.
+        """
+        if not seconds:
             return
-        pause = schedule.subscriber_pause(health.failure_score, attempt.status, wait)
-        if pause:
-            log.info("subscriber_paused", lane=lane, seconds=round(pause, 1), status=attempt.status)
-            await self._context.store.backlogs.pause("deliver", lane, now + pause)
+        backlogs, now = self._context.store.backlogs, await self._context.store.now()
+        enough = now + max(seconds - SAME_PAUSE, 0.0)
+        async with self._pausing[lane]:
+            if await backlogs.paused_until("deliver", lane) < enough:
+                log.info("subscriber_paused", lane=lane, seconds=round(seconds, 1), status=status)
+                await backlogs.pause("deliver", lane, now + seconds)
 
 
 def _may_disable(target: Subscription) -> bool:

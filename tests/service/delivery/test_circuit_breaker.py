@@ -1,9 +1,12 @@
 """The circuit breaker: failing subscribers are paused longer and longer, recover in steps, or are disabled."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor import schedule
 from processor.errors import Overloaded
@@ -91,13 +94,88 @@ async def test_concurrent_timeouts_count_as_one_failure(ward: Ward) -> None:
     assert (health.failure_score, health.failures) == (1, 1)
 
 
+@pytest.mark.parametrize("beside", [404, 500, None])
+async def test_retry_after_pauses_a_subscriber_although_another_attempt_failed_beside_it(
+    ward: Ward, beside: int | None
+) -> None:
+    began = await ward.store.now() - 0.2
+    await ward.breakers.record(ward.target, Attempt(began, 0.1, beside), None)
+    await ward.breakers.record(ward.target, Attempt(began, 0.2, 429), 600.0)
+    assert await ward.pause_left() == pytest.approx(600, abs=5)
+
+
+async def test_a_refused_attempt_beside_each_timeout_does_not_keep_the_circuit_breaker_shut(
+    ward: Ward, wait_until: Any
+) -> None:
+    async def is_past(time: float) -> bool:
+        return await ward.store.now() > time
+
+    for _ in range(schedule.PAUSE_FROM_SCORE):
+        began = await ward.store.now() + 0.05
+        await wait_until(partial(is_past, began))
+        await ward.breakers.record(ward.target, Attempt(began, 0.1, 404), None)
+        await ward.breakers.record(ward.target, Attempt(began, 0.2), None)
+    health = await ward.health()
+    assert health.failure_score == schedule.PAUSE_FROM_SCORE
+    assert health.failures == 2 * schedule.PAUSE_FROM_SCORE
+    assert await ward.pause_left() == pytest.approx(schedule.BREAKER_PAUSE, abs=1)
+
+
+async def test_concurrent_timeouts_of_two_workers_count_as_one_failure(
+    ward: Ward, bench: Any
+) -> None:
+    began = await ward.store.now() - 1.0
+    for breakers in (ward.breakers, CircuitBreakers(bench.context)):
+        await breakers.record(ward.target, Attempt(at=began, seconds=15.0), None)
+    health = await ward.health()
+    assert (health.failure_score, health.failures) == (1, 1)
+
+
+async def test_timeouts_that_ran_beside_the_one_that_paused_do_not_prolong_the_pause(
+    ward: Ward,
+) -> None:
+    """Else each of those that hang would add as much, although nothing was tried meanwhile."""
+    redis, keys = ward.store.connection.redis, ward.store.shards[0]
+    began = await ward.store.now() - 1.0
+    await ward.note(*[None] * schedule.PAUSE_FROM_SCORE)
+    await redis.hset(keys.paused["deliver"], ward.target.id, 1)
+    await ward.breakers.record(ward.target, Attempt(began, 15.0), None)
+    assert await ward.pause_left() == 0
+
+
+async def test_attempts_that_are_throttled_together_pause_the_subscriber_once(ward: Ward) -> None:
+    began = await ward.store.now() - 1.0
+    attempts = [Attempt(began, 0.5, 429)] * 50
+    with capture_logs() as logs:
+        await asyncio.gather(*(ward.breakers.record(ward.target, a, 60.0) for a in attempts))
+    assert [line["event"] for line in logs] == ["subscriber_paused"]
+    assert await ward.pause_left() == pytest.approx(60, abs=5)
+
+
+async def test_a_longer_retry_after_prolongs_a_pause_and_a_shorter_one_does_not_end_it(
+    ward: Ward,
+) -> None:
+    for wait, left in ((60.0, 60), (600.0, 600), (5.0, 600)):
+        await ward.note(429, wait=wait)
+        assert await ward.pause_left() == pytest.approx(left, abs=5)
+
+
+async def test_a_worker_remembers_no_subscriber_that_redis_has_forgotten(ward: Ward) -> None:
+    redis, keys, now = ward.store.connection.redis, ward.store.shards[0], await ward.store.now()
+    for number in range(20):
+        host = Subscription(id=f"cb_{number}", url=f"https://{number}.example/x", secrets=(SECRET,))
+        await ward.breakers.record(host, Attempt(now, 0.1), None)
+    await redis.delete(keys.failure_scores)
+    await ward.breakers._refresh()
+    assert [kept for kept in vars(ward.breakers).values() if isinstance(kept, dict) and kept] == []
+
+
 async def test_failures_count_after_redis_clock_was_set_back(ward: Ward) -> None:
     """By what was counted before, all that comes then is older."""
     await ward.note(500)
     redis, keys = ward.store.connection.redis, ward.store.shards[0]
     later = int((await ward.store.now() + 3600) * 1000)
     await redis.hset(keys.failure_scores, ward.target.id, f"1 {later} 1 {later}")
-    ward.breakers._failed_at[ward.target.id] = later / 1000
     await ward.note(500, 500)
     health = await ward.health()
     assert (health.failure_score, health.failures) == (3, 3)
