@@ -16,7 +16,7 @@ STALLED_AFTER = 5  # polls of a job that fail in a row …
 STALLED_SECONDS = 600.0  # … or so long, with two failed polls at least, and polling is stalled
 
 MAX_WAITED = 1_000  # jobs of a source without a budget, in a shard
-MAX_AHEAD = 32  # the same with one: half of the polls that it may have in flight
+MAX_AHEAD = 32  # the same with one, in all shards: half of the polls that it may have in flight
 
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
@@ -85,7 +85,12 @@ def waited_polls(budget: tuple[int, float] | None, floor: float, shards: int) ->
     count, seconds = budget
     each = 2 * shards * seconds / count  # seconds for a request of a shard's part of that half
     floor = max(floor, each)
-    return floor, min(int(floor / each), MAX_AHEAD)
+    return floor, min(int(floor / each), shard_part(MAX_AHEAD, shards))
+
+
+def shard_part(whole: int, shards: int) -> int:
+    """One shard's part of a number that all shards may have together: at least one."""
+    return max(whole // shards, 1)
 
 
 MAX_FAILURE_SCORE = 10

@@ -56,9 +56,11 @@ async def crowd(web: Web, wait_until: Any, slow: Slow, paths: list[str], asked: 
     return await asyncio.gather(*calls)
 
 
+@pytest.mark.parametrize("shards", ["1", "4"])
 async def test_polls_for_callers_without_a_key_have_a_concurrency_limit(
-    web: Web, provider: Any, wait_until: Any
+    web_of: Any, provider: Any, wait_until: Any, shards: str
 ) -> None:
+    web = await web_of(RINGBACK_SHARDS=shards)
     slow, count = Slow(provider), 80
     paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
     answers = await crowd(web, wait_until, slow, paths, count)
@@ -176,6 +178,20 @@ async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: An
     assert len(provider.asked) == 1
     await store.backlogs.settle(held)
     assert (await web("GET", f"{OPEN}?jobId=other")).status_code == 200
+
+
+async def test_a_shard_has_its_part_of_the_polls_that_the_mirror_may_make(
+    web_of: Any, provider: Any
+) -> None:
+    web = await web_of(RINGBACK_SHARDS="4")
+    provider.tell(json.dumps(ENCODING))
+    store = web.context.store
+    keys = store.shard("open", "abc")
+    for number in range(poll.MAX_IN_FLIGHT // 4):
+        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), 64)
+        assert isinstance(claim, Claim)
+    refused(await web("GET", f"{OPEN}?jobId=abc"), 503)
+    assert provider.asked == []
 
 
 async def test_a_paused_source_is_not_polled_by_the_mirror(web: Web, provider: Any) -> None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from processor.durations import parse_rate
 from processor.model import Subscription
+from processor.schedule import shard_part
 from processor.service.runtime.context import Context
 from processor.subscription_settings import MAX_CONCURRENCY
 
@@ -83,9 +84,9 @@ def limit_of(target: Subscription) -> Limit:
 
 def per_shard(whole: Limit, shards: int) -> Limit:
     """One shard's part of a limit: at least one at a time, and less often where that is more."""
-    concurrency = max(whole.concurrency // shards, 1)
+    concurrency = shard_part(whole.concurrency, shards)
     if whole.budget is None:
         return Limit(concurrency)
     count, seconds = whole.budget
-    part = max(count // shards, 1)
+    part = shard_part(count, shards)
     return Limit(concurrency, (part, seconds * shards * part / count))

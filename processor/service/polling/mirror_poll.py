@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from processor import schedule
 from processor.config import Source
 from processor.errors import Conflict, NotFound, Overloaded, ProviderError
 from processor.model import HttpResponse, Job, StatusUpdate
@@ -31,7 +32,7 @@ from processor.store.work_items import NOW, Busy, Settlement, WorkItem
 
 FIRST_WAIT = 60.0  # seconds for which somebody counts as waiting who asks for the first time
 POLL_TIMEOUT = 10.0  # seconds that a reader waits for the provider
-MAX_IN_FLIGHT_WITHOUT_KEY = polling.MAX_IN_FLIGHT // 4  # polls of one source
+MAX_IN_FLIGHT_WITHOUT_KEY = polling.MAX_IN_FLIGHT // 4  # polls of one source, in all shards
 LOOK_AGAIN = 0.05  # seconds between looks for what another process does
 CLAIMED = "claimed"  # why `admit` refuses a poll that another process makes
 
@@ -156,8 +157,9 @@ class MirrorPolls:
         self, source: Source, stored: StoredJob, *, has_key: bool
     ) -> AsyncIterator[None]:
         """Hold one of the source's polls; Overloaded if all are taken."""
-        backlogs = self._context.store.backlogs
-        capacity = polling.MAX_IN_FLIGHT if has_key else MAX_IN_FLIGHT_WITHOUT_KEY
+        backlogs, shards = self._context.store.backlogs, len(self._context.store.shards)
+        most = polling.MAX_IN_FLIGHT if has_key else MAX_IN_FLIGHT_WITHOUT_KEY
+        capacity = schedule.shard_part(most, shards)
         item = (source.name, f"?{source.name}/{stored.id}")  # no job's name begins with `?`
         while True:
             claim = await backlogs.admit(stored.keys, "poll", item, capacity)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from processor import provider
+from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
@@ -35,17 +35,18 @@ from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer without a slot for large ones
-MAX_IN_FLIGHT = 64  # polls of one source at the same time
+MAX_IN_FLIGHT = 64  # polls of one source at the same time, in all shards
 MAX_HELD = 2.0  # seconds for which a claim waits until its job may be polled
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 
 def lane_limits(context: Context) -> Callable[[str], LaneLimits]:
-    """How many polls of each source may run, and how fast."""
+    """How many polls of each source may run in a shard, and how fast."""
+    capacity = schedule.shard_part(MAX_IN_FLIGHT, len(context.store.shards))
 
     def limits_of(lane: str) -> LaneLimits:
         source = context.settings.sources.get(lane)
-        return LaneLimits(MAX_IN_FLIGHT, source.budget if source else None)
+        return LaneLimits(capacity, source.budget if source else None)
 
     return limits_of
 

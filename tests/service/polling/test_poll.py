@@ -15,6 +15,7 @@ from processor.service.jobs.watch_request import PollSettings
 from processor.service.polling import poll
 from processor.service.polling.run import run
 from processor.store.keys import STALLED
+from processor.store.work_items import NOW, WorkItem
 
 SLOW = PollSettings("1h")
 
@@ -211,6 +212,20 @@ async def poll_as_worker(bench: Any, source: str) -> None:
     ):
         for claim in claims:
             await run(bench.context, claim)
+
+
+@pytest.mark.parametrize(("shards", "held"), [(1, 64), (4, 64), (100, 100)])
+async def test_all_shards_together_hold_as_many_polls_of_a_source_as_one(
+    bench_of: Any, shards: int, held: int
+):
+    """Each at least one."""
+    store = (bench := await bench_of(shards=shards)).store
+    limits, claims = poll.lane_limits(bench.context), []
+    for keys in store.shards:
+        items = [WorkItem("poll", "lab", f"lab/{n}", NOW, b"0") for n in range(held + 1)]
+        await store.backlogs.enqueue_new(keys, items)
+        claims += await store.backlogs.claim(keys, "poll", 1000, limits)
+    assert len(claims) == held
 
 
 async def test_a_job_whose_polls_are_always_refused_goes_behind_the_others(
