@@ -224,6 +224,14 @@ cancel = true
 track = "all"
 trust = "event"
 
+[sources.costly]
+provider = "costly"
+base_url = "{url}"
+token = ["exec", "./print-token", "-q"]
+cancel = true
+track = "all"
+trust = "event"
+
 [sources.rare]
 provider = "rare"
 base_url = "{url}"
@@ -282,7 +290,7 @@ class Provider:
         self._answers[job] = wait
 
     def wants(self, authorization: str, says: str = "no") -> None:
-        """Answer 401 to polls without this header from now on."""
+        """Answer 401 to polls and cancel calls without this header from now on."""
         self._wanted, self._refusal = authorization, says
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -299,6 +307,8 @@ class Provider:
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         self.canceled.append(request.match_info["id"])
+        if self._wanted not in (None, request.headers.get("authorization")):
+            return web.Response(text=self._refusal, status=401)
         text, headers = "no more of this", self.cancel_headers
         return web.Response(text=text, status=self.cancel_status, headers=headers)
 
@@ -446,6 +456,8 @@ async def bench_of(
     (tmp_path / "profiles" / "rare.toml").write_text(rare % "")
     giver = LAB % 'cancel = "POST /jobs/{id}/cancel"'
     (tmp_path / "profiles" / "giver.toml").write_text(giver)
+    costly = LAB % 'cancel = "POST /jobs/{id}/cancel"\nauth = "bearer"'
+    (tmp_path / "profiles" / "costly.toml").write_text(costly)
     read = 'id = "/id"\naliases = ["/alias"]\nstatus = "/status"\nprogress'
     coded = (LAB % "").replace(read, 'status = ["/status", "code"]\nprogress')
     (tmp_path / "profiles" / "coded.toml").write_text(coded + '200 = "succeeded"\n')

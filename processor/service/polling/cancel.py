@@ -1,7 +1,8 @@
 """The provider's cancel call of a job whose deadline has passed: sent once, noted in the history.
 
-It is sent again if the provider was too busy to read it (429), or if a worker dies between the
-provider's answer and its commit.
+It is sent again if the provider was too busy to read it (429) or refused a token that has been
+renewed since, or if a worker dies between the provider's answer and its commit. Without a token it
+waits.
 """
 
 from functools import partial
@@ -19,12 +20,14 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import CANCEL, IncomingUpdate
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
 from processor.service.polling import budget
+from processor.service.polling.poll import TIMEOUT
 from processor.service.polling.postpone import put_back, wait_for_configuration
+from processor.service.polling.read_answer import check_token
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
-TIMEOUT = 10.0  # seconds for a provider's answer
-MAX_SENT = 5  # times that a call is sent whose answers are 429
+MAX_SENT = 5  # times that a call is sent whose answers are among …
+SENT_AGAIN = frozenset({"throttled", "outdated"})
 SENT, FAILED = "cancel_sent", "cancel_failed"
 
 log = structlog.get_logger()
@@ -47,11 +50,16 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
     except BudgetSpent as error:
         await put_back(context, claim, error.until)
         return
-    if failure and failure.kind == "throttled" and sent + 1 < MAX_SENT:
+    except ConfigError as error:
+        await _wait_for_token(context, source, job, claim, redact(source, str(error)))
+        return
+    if failure and failure.kind in SENT_AGAIN and sent + 1 < MAX_SENT:
         claim.payload = b"%d %d" % (attempt, sent + 1)
         pause = schedule.source_pause(failure.kind, failure.retry_after) or 0.0
         await put_back(context, claim, await context.store.now() + pause)
         return
+    if not failure:
+        await context.store.clear_stall(source.name)
     problem = redact(source, failure.reason)[:MAX_ERROR] if failure else ""
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
@@ -65,12 +73,26 @@ def _numbers(claim: Claim) -> tuple[int, int]:
     return int(attempt), int(sent or 0)
 
 
+async def _wait_for_token(
+    context: Context, source: Source, job: Job, claim: Claim, reason: str
+) -> None:
+    """Put a call back that was not sent, and pause and stall its source, as a poll does."""
+    pause = schedule.UNAUTHORIZED_PAUSE
+    log.warning("cancel_postponed", source=source.name, job=job.id, reason=reason, again_in=pause)
+    await context.store.stall(source.name, reason)
+    await put_back(context, claim, await context.store.now() + pause)
+
+
 async def _send(context: Context, source: Source, job: Job) -> PollFailure | None:
-    """Ask the provider to cancel a job; why it did not take the request, if it did not."""
+    """Ask the provider to cancel a job; why it did not take the request, if it did not.
+
+    ConfigError if there is no token to send it with, BudgetSpent if it may not be sent now.
+    """
     asked_at = await context.store.now()
+    account = await source.account_now()
     try:
         request = provider.build_cancel_request(
-            source.profile, job.kind, job.id, await source.account_now(), job.params
+            source.profile, job.kind, job.id, account, job.params
         )
         response = await context.egress.request(
             request.method,
@@ -82,11 +104,11 @@ async def _send(context: Context, source: Source, job: Job) -> PollFailure | Non
             partial=True,
             may_send=partial(budget.take, context, source),
         )
-    except (BlockedTarget, ConfigError, RequestFailed, InvalidValue) as error:
+    except (BlockedTarget, RequestFailed, InvalidValue) as error:
         return PollFailure("failed", str(error))
     failure = provider.read_cancel_response(source.profile, job.kind, response, asked_at)
     await budget.obey(context, source, response, failure)
-    return failure
+    return check_token(source, account, failure)
 
 
 def _entry(job: Job, problem: str) -> HistoryEntry:

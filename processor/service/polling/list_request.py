@@ -15,7 +15,7 @@ from processor.provider import ListedJobs, PollFailure
 from processor.service.polling import budget
 from processor.service.polling.list_answers import ListQuery
 from processor.service.polling.poll import TIMEOUT
-from processor.service.polling.read_answer import read_answer
+from processor.service.polling.read_answer import check_token, read_answer
 from processor.service.runtime.context import Context
 
 READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
@@ -54,9 +54,8 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
         ),
     )
     await budget.obey(context, source, response, outcome)
+    outcome = check_token(source, account, outcome)
     if isinstance(outcome, PollFailure):
-        if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
-            outcome = replace(outcome, kind="outdated")
         return _failed(context, source, outcome)
     context.metrics.polled(source.name, "answered")
     return response, outcome

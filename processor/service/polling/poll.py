@@ -25,7 +25,7 @@ from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
 from processor.service.polling.postpone import postpone, put_back, wait_for_configuration
-from processor.service.polling.read_answer import read_answer
+from processor.service.polling.read_answer import check_token, read_answer
 from processor.service.runtime.context import Context
 from processor.sizes import LARGEST_ANSWER
 from processor.store.jobs import name_of
@@ -117,10 +117,9 @@ async def _ask(  # noqa: PLR0917 - as poll_once
             source.profile, source.name, kind, job, answer, asked_at
         ),
     )
+    outcome = check_token(source, account, outcome)
     if isinstance(outcome, PollFailure):
         outcome = replace(outcome, reason=redact(source, outcome.reason))
-        if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
-            outcome = replace(outcome, kind="outdated")
     word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
     context.metrics.polled(source.name, word)
     await budget.obey(context, source, response, outcome)

@@ -24,9 +24,9 @@ async def expire(bench: Any, wait_until: Any, source: str = "giver", **request: 
     await wait_until(expired)
 
 
-async def notes(bench: Any) -> list[tuple[str, str, str]]:
+async def notes(bench: Any, source: str = "giver") -> list[tuple[str, str, str]]:
     """What the history says of the cancel call."""
-    lines = await query.history(bench.context, "giver", "1")
+    lines = await query.history(bench.context, source, "1")
     return [
         (line["origin"], line["ignored"], line["status"])
         for line in lines

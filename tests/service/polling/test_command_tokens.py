@@ -19,11 +19,14 @@ from processor.service.events.tail import Tailer
 from processor.service.jobs import query
 from processor.service.jobs.watch import poll_now
 from processor.service.polling import mirror_poll
+from processor.service.polling.cancel import MAX_SENT
 from processor.service.polling.mirror import Mirror, Reader
 from processor.store.planned_poll import FOR_MIRROR, SoonerPoll
 from processor.store.work_items import NOW, WorkItem
 from processor.tokens import CommandToken
 from processor.tokens.command_token import RERUN_PAUSE
+
+from .test_cancel import expire, notes
 
 HUSH = "hush-hush"
 
@@ -57,12 +60,13 @@ def token_command(tmp_path: Path) -> TokenCommand:
 
 @pytest.fixture
 def later(bench: Any) -> Callable[[], None]:
-    """Makes the time at which the command ran a minute earlier."""
-    token = bench.context.settings.sources["commanded"].token
-    assert isinstance(token, CommandToken)
+    """Makes the time at which the commands ran a minute earlier."""
+    sources = [bench.context.settings.sources[name] for name in ("commanded", "costly")]
 
     def pass_a_minute() -> None:
-        token._ran_at -= RERUN_PAUSE
+        for source in sources:
+            assert isinstance(source.token, CommandToken)
+            source.token._ran_at -= RERUN_PAUSE
 
     return pass_a_minute
 
@@ -298,3 +302,75 @@ async def test_a_poll_for_a_reader_counts_as_one_that_was_asked_for(bench: Any, 
     await bench.make_due("poll", "commanded/1", "commanded")
     assert await bench.poll() == ["commanded/1"]
     assert (await bench.job("1", "commanded")).state is State.RUNNING
+
+
+# --- the cancel call ------------------------------------------------------------------------
+
+
+async def end_pause(bench: Any, source: str) -> None:
+    """Have a source's pause be over."""
+    redis, keys = bench.store.connection.redis, bench.store.shards[0]
+    await redis.hdel(keys.paused["poll"], source)
+    await redis.zadd(keys.lanes["poll"], {source: 1}, xx=True)
+
+
+async def test_a_cancel_call_that_was_not_sent_for_want_of_a_token_waits(
+    bench: Any, provider: Any, token_command: TokenCommand, wait_until: Any
+):
+    token_command.prints(HUSH, "sys.exit(3)")
+    await expire(bench, wait_until, "costly")
+    with capture_logs() as logs:
+        assert await bench.poll() == ["cancel:costly/1"]
+    (entry,) = [entry for entry in logs if entry["event"] == "cancel_postponed"]
+    assert entry["again_in"] == 60
+    assert "it ended with exit code 3" in entry["reason"]
+    assert HUSH not in json.dumps(logs, default=str)
+    assert await bench.poll() == []  # the source is paused
+    assert "exit code 3" in (await bench.store.stalled())["costly"]
+    assert (provider.canceled, await notes(bench, "costly")) == ([], [])
+    token_command.prints(HUSH)
+    await end_pause(bench, "costly")
+    assert await bench.poll() == ["cancel:costly/1"]
+    assert provider.canceled == ["1"]
+    assert [word for _, word, _ in await notes(bench, "costly")] == ["cancel_sent"]
+    assert await bench.store.stalled() == {}
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+
+
+async def test_a_401_renews_the_token_and_the_job_is_canceled_at_once(
+    bench: Any,
+    provider: Any,
+    token_command: TokenCommand,
+    wait_until: Any,
+    later: Callable[[], None],
+):
+    source = bench.context.settings.sources["costly"]
+    await source.account_now()  # the token of before its rotation
+    token_command.prints(f"{HUSH}-2")
+    provider.wants(f"Bearer {HUSH}-2")
+    later()
+    await expire(bench, wait_until, "costly")
+    assert await bench.poll() == ["cancel:costly/1"]  # refused
+    assert await notes(bench, "costly") == []
+    assert await bench.poll() == ["cancel:costly/1"]  # due at once
+    assert provider.canceled == ["1", "1"]
+    assert [word for _, word, _ in await notes(bench, "costly")] == ["cancel_sent"]
+    assert token_command.runs == 2
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_a_cancel_call_whose_every_token_is_refused_ends(
+    bench: Any,
+    provider: Any,
+    wait_until: Any,
+    later: Callable[[], None],
+):
+    provider.wants("Bearer another", says=f"not {HUSH}-1")
+    await expire(bench, wait_until, "costly")
+    for _ in range(MAX_SENT + 1):
+        await bench.context.settings.sources["costly"].account_now()
+        later()
+        await bench.poll()
+    assert len(provider.canceled) == MAX_SENT
+    ((_, word, reason),) = await notes(bench, "costly")
+    assert (word, reason) == ("cancel_failed", "HTTP 401: not ********")
