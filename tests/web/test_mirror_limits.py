@@ -18,6 +18,7 @@ from processor.shared_calls import SharedCalls
 from processor.store.work_items import NOW, Busy, Claim, LaneLimits, Settlement, WorkItem
 
 from .calling import Web, refused
+from .test_mirror_age import age
 
 STATUS = "/xrpc/app.bsky.video.getJobStatus"
 OPEN = f"/mirror/open{STATUS}"
@@ -192,6 +193,28 @@ async def test_a_shard_has_its_part_of_the_polls_that_the_mirror_may_make(
         assert isinstance(claim, Claim)
     refused(await web("GET", f"{OPEN}?jobId=abc"), 503)
     assert provider.asked == []
+
+
+RECENT = f"/mirror/recent{STATUS}?jobId=abc"
+
+
+async def test_a_stranger_at_its_limit_does_not_keep_a_caller_with_a_key_from_a_refresh(
+    web: Web, provider: Any
+) -> None:
+    provider.tell(json.dumps(ENCODING | {"progress": 1}))
+    assert (await web("GET", RECENT)).status_code == 200
+    provider.tell(json.dumps(ENCODING | {"progress": 2}))
+    await age(web, 500, "recent/abc")
+    backlogs, keys, held = web.context.store.backlogs, web.context.store.shards[0], []
+    for number in range(MAX_IN_FLIGHT_WITHOUT_KEY):  # other strangers' polls, which hang
+        claim = await backlogs.admit(keys, "poll", ("recent", f"?{number}"), 64)
+        assert isinstance(claim, Claim)
+        held.append(Settlement(claim, requires_token=True))
+    stale = await web.without_key("GET", RECENT)
+    assert (stale.json()["progress"], len(provider.asked)) == (1, 1)
+    fresh = await web("GET", RECENT, headers={"cache-control": "no-cache"})
+    assert (fresh.json()["progress"], len(provider.asked)) == (2, 2)
+    await backlogs.settle(held)
 
 
 async def test_a_paused_source_is_not_polled_by_the_mirror(web: Web, provider: Any) -> None:

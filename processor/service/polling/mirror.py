@@ -99,14 +99,22 @@ class Mirror:
     async def _refreshed(
         self, source: Source, stored: StoredJob, reader: Reader
     ) -> MirrorResponse | None:
-        """The answer to a new poll; None if it fails, or one failed a moment ago."""
+        """The answer to a new poll; None if it fails, or one failed a moment ago.
+
+        That a reader without a key is refused, by limits that are only theirs, is no such failure.
+        """
         name = (source.name, stored.id)
         if self._failed.get(name):
             return None
-        with suppress(ProviderError, Overloaded, RequestError):
+        try:
             polled = await self._polls.poll(source, stored, has_key=reader.has_key)
             if not isinstance(polled.outcome, PollFailure):
                 return await self._response(polled.answer)
+        except Overloaded:
+            if not reader.has_key:
+                return None
+        except (ProviderError, RequestError):
+            pass
         self._failed.put(name, "failed", FAILURE_LASTS)
         return None
 
