@@ -10,6 +10,7 @@ from redis.exceptions import NoPermissionError
 from processor.errors import ConfigError
 from processor.store.connection import Connection
 from processor.store.keys import META, PROCESSES
+from processor.store.refusals import refusal
 from processor.store.replacement import REMEMBERED, Replacement, ServerState, lost_seconds, replaced
 
 SCHEMA = 4  # of what this version writes
@@ -113,7 +114,8 @@ class Fleet:
         """Whether Redis was replaced since the last check; leaves a mark under this name.
 
         If it was, the caller starts over, and the next check joins the store that is there.
-        ConfigError if the store does not fit this process any more.
+        ConfigError if the store does not fit this process any more; MissingPermission if the store
+        may not be read.
         """
         if not self._joined:
             await self.join()
@@ -137,7 +139,8 @@ class Fleet:
         pipe.time()
         asked_at = time.monotonic()
         rows = await self._connection.ask_each(pipe, NoPermissionError)
-        server, replication, meta, mark, (seconds, micros) = map(_permitted, rows)
+        server, replication = map(_permitted, rows[:2])
+        meta, mark, (seconds, micros) = map(_required, rows[2:])
         found = _text(meta)
         there = "schema" in found and "id" in found
         at = seconds + micros / 1e6
@@ -177,6 +180,13 @@ class Fleet:
 def _permitted(row: Any) -> Any:
     """An answer; empty if the command is denied."""
     return {} if isinstance(row, NoPermissionError) else row
+
+
+def _required(row: Any) -> Any:
+    """An answer; MissingPermission if the command is denied: what cannot be read is not lost."""
+    if isinstance(row, NoPermissionError):
+        raise refusal(row) or row
+    return row
 
 
 def _text(row: dict[bytes, bytes]) -> dict[str, str]:

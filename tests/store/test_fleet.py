@@ -1,11 +1,12 @@
 """The processes of a store agree about its identity, and notice if it was replaced."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from processor.errors import ConfigError
+from processor.errors import ConfigError, MissingPermission
 from processor.store import Store
 from processor.store.fleet import SCHEMA
 from processor.store.keys import META, PROCESSES
@@ -99,21 +100,42 @@ async def test_the_shards_of_an_older_store_are_not_changed(running: Store, stor
         await check(running)
 
 
-async def test_without_the_right_for_info_only_the_store_is_compared(store: Store, store_of: Any):
+@pytest.fixture
+async def limited(store: Store) -> AsyncIterator[Store]:
+    """The same store, as a Redis user of its own."""
     redis = store.connection.redis
-    await redis.acl_setuser(
-        "noinfo", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-info"]
-    )
+    await redis.execute_command("ACL SETUSER", "limited", "on", "nopass", "~*", "+@all")
     path = store.connection.url.partition("unix://")[2]
-    limited = Store(f"unix://noinfo:x@{path}")
+    limited = Store(f"unix://limited:x@{path}")
     try:
-        await limited.check()
-        assert [await check(limited), await check(limited)] == [None, None]
-        await redis.flushall()
-        assert [await check(limited), await check(limited)] == [Replacement.EMPTIED, None]
+        yield limited
     finally:
         await limited.close()
-        await redis.acl_deluser("noinfo")
+        await redis.acl_deluser("limited")
+
+
+async def test_without_the_right_for_info_only_the_store_is_compared(store: Store, limited: Store):
+    redis = store.connection.redis
+    await redis.execute_command("ACL SETUSER", "limited", "-info")
+    await limited.check()
+    assert [await check(limited), await check(limited)] == [None, None]
+    await redis.flushall()
+    assert [await check(limited), await check(limited)] == [Replacement.EMPTIED, None]
+
+
+@pytest.mark.parametrize("command", ["hgetall", "hget", "time"])
+async def test_without_another_right_nothing_is_compared(
+    store: Store, limited: Store, command: str
+):
+    """What cannot be read is not lost."""
+    redis = store.connection.redis
+    await limited.check()
+    assert [await check(limited), await check(limited)] == [None, None]
+    await redis.execute_command("ACL SETUSER", "limited", f"-{command}")
+    with pytest.raises(MissingPermission, match=f"'{command}'"):
+        await check(limited)
+    await redis.execute_command("ACL SETUSER", "limited", f"+{command}")
+    assert await check(limited) is None
 
 
 async def test_marks_of_processes_that_ended_are_removed(running: Store, store_of: Any):
