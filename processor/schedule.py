@@ -21,6 +21,11 @@ MAX_AHEAD = 32  # the same with one, in all shards: half of the polls that it ma
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
 
+UNKNOWN_PAUSE = (
+    1.0  # seconds until work that needs another configuration is tried again, at least …
+)
+MAX_UNKNOWN_PAUSE = 60.0  # … and at most
+
 
 def next_attempt(
     attempts_made: int, now: float, random_unit: float, retry_after: float | None
@@ -72,6 +77,15 @@ def refused_poll_pause(interval: float) -> float:
     so that others go first. The provider may refuse this job only.
     """
     return UNAUTHORIZED_PAUSE + min(interval, UNAUTHORIZED_PAUSE)
+
+
+def unknown_pause(age: float) -> float:
+    """Seconds until work is tried again whose source or subscription this process does not know.
+
+    The process that knows it may have started just now, with a newer configuration than ours: so
+    work that came `age` seconds ago waits half as long again at most. Old work is tried each minute.
+    """
+    return min(max(age / 2, UNKNOWN_PAUSE), MAX_UNKNOWN_PAUSE)
 
 
 def waited_polls(budget: tuple[int, float] | None, floor: float, shards: int) -> tuple[float, int]:

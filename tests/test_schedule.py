@@ -21,6 +21,24 @@ chances = st.floats(0, 1, exclude_max=True)
 everies = st.tuples(st.floats(0.1, 100), st.floats(0, 1000)).map(lambda e: (e[0], e[0] + e[1]))
 
 
+# --- work that needs another configuration -------------------------------------------------
+
+
+@given(st.floats(0, 2 * schedule.MAX_UNKNOWN_PAUSE))
+def test_once_its_source_is_known_work_waits_for_half_of_its_age_or_a_second_at_most(age: float):
+    assert schedule.unknown_pause(age) == max(age / 2, 1.0)
+
+
+@given(st.floats(2 * schedule.MAX_UNKNOWN_PAUSE, allow_nan=False))
+def test_old_work_whose_source_is_not_known_is_tried_each_minute(age: float):
+    assert schedule.unknown_pause(age) == schedule.MAX_UNKNOWN_PAUSE
+
+
+def test_work_of_a_time_to_come_waits_for_a_second():
+    """A provider's clock may be ahead."""
+    assert schedule.unknown_pause(-5.0) == schedule.UNKNOWN_PAUSE
+
+
 # --- deliveries ---------------------------------------------------------------------------
 
 

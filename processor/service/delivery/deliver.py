@@ -97,11 +97,12 @@ class Deliverer:
         if prepared.error:
             await self._postpone(prepared, prepared.error)
             return
-        if target is None and may_be_new(
-            delivery.target, delivery.created_at, await self._context.store.now()
-        ):
-            await self._try_later(prepared.claim)
-            return
+        if target is None:
+            now = await self._context.store.now()
+            if may_be_new(delivery.target, delivery.created_at, now):
+                pause = schedule.unknown_pause(now - delivery.created_at)
+                await self._try_later(prepared.claim, pause)
+                return
         if target is None or body is None or target.disabled:
             await self._end(prepared, delivery, "canceled", _undeliverable(target))
             return
@@ -143,10 +144,11 @@ class Deliverer:
     async def _postpone(self, prepared: PreparedDelivery, error: WrongKeyType) -> None:
         """Try a delivery again later whose target or body cannot be read."""
         log.error("delivery_error", delivery=prepared.delivery.id, reason=str(error))
-        await self._try_later(prepared.claim)
+        await self._try_later(prepared.claim, LATER)
 
-    async def _try_later(self, claim: Claim) -> None:
-        later = await self._context.store.now() + LATER
+    async def _try_later(self, claim: Claim, pause: float) -> None:
+        """Have a delivery be due again after so many seconds."""
+        later = await self._context.store.now() + pause
         await self._settler.try_once(Settlement(claim, later, claim.payload))
 
     async def _is_next(self, prepared: PreparedDelivery, order: JobOrder) -> bool:

@@ -1,5 +1,6 @@
 """The `ingest` backlog: accepted pushes and deadlines, many at a time."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -7,6 +8,7 @@ import structlog
 
 from processor.errors import Unavailable
 from processor.model import StatusUpdate
+from processor.schedule import unknown_pause
 from processor.service.jobs.advance import RETRY_AFTER, advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.runtime.context import Context
@@ -48,10 +50,21 @@ async def ingest(context: Context, claims: Sequence[Claim]) -> None:
 
 
 async def _postpone_orphans(context: Context, claims: Sequence[Claim]) -> None:
-    """Postpone updates whose source is not in the configuration (any more)."""
+    """Postpone updates whose source is not in this process's configuration (yet, or any more)."""
     for claim in claims:
         context.metrics.orphan(claim.lane)
-    await _postpone(context, claims)
+    now = await context.store.now()
+    await context.store.backlogs.settle(
+        [Settlement(c, now + unknown_pause(_age(c, now)), c.payload) for c in claims]
+    )
+
+
+def _age(claim: Claim, now: float) -> float:
+    """For how many seconds what an update says has been so; infinite if it cannot be read."""
+    try:
+        return now - _decode(claim.payload).at
+    except msgspec.DecodeError:
+        return math.inf
 
 
 async def _postpone(context: Context, claims: Sequence[Claim]) -> None:

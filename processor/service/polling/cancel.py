@@ -43,7 +43,7 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
         await context.store.backlogs.settle([Settlement(claim)])
         return
     if source.poll(job.kind) is None:  # as a poll does
-        await wait_for_configuration(context, claim)
+        await wait_for_configuration(context, claim, job)
         return
     try:
         failure = await _send(context, source, job)

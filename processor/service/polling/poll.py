@@ -148,7 +148,7 @@ async def _poll(
         await context.store.backlogs.settle([Settlement(claim)])
         return None
     if source.poll(job.kind) is None:  # others may have a newer configuration, or a better one
-        await wait_for_configuration(context, claim)
+        await wait_for_configuration(context, claim, job)
         return None
     last = await _read_last_answer(context, keys, source, job)
     if not await _is_time(context, source, claim, job):

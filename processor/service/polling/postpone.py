@@ -39,9 +39,14 @@ async def put_back(context: Context, claim: Claim, until: float) -> None:
     await context.store.backlogs.settle([again], [(claim, until)])
 
 
-async def wait_for_configuration(context: Context, claim: Claim) -> None:
-    """Let an item wait that cannot be run with the configuration that this process has."""
-    later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
+async def wait_for_configuration(context: Context, claim: Claim, job: Job | None) -> None:
+    """Let an item wait that cannot be run with the configuration that this process has.
+
+    `job` is the one that the item is about, if it is about one.
+    """
+    now = await context.store.now()
+    age = now - job.created_at if job else math.inf
+    later = now + schedule.unknown_pause(age)
     await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
 
 

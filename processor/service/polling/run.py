@@ -13,7 +13,9 @@ async def run(context: Context, claim: Claim) -> None:
     """Run one claimed item; one whose source is not in the configuration waits for it."""
     source = context.settings.sources.get(claim.lane)
     if source is None:
-        await wait_for_configuration(context, claim)
+        keys = context.store.shards[claim.shard]
+        lookup = await context.store.jobs.find(keys, claim.item)
+        await wait_for_configuration(context, claim, lookup.job)
     elif claim.item.startswith(CANCEL):
         await cancel(context, source, claim)
     elif claim.item.startswith(ALL):

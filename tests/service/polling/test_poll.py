@@ -14,6 +14,7 @@ from processor.service.jobs.watch import poll_now
 from processor.service.jobs.watch_request import PollSettings
 from processor.service.polling import poll
 from processor.service.polling.run import run
+from processor.store.change import Change
 from processor.store.keys import STALLED
 from processor.store.work_items import NOW, WorkItem
 
@@ -86,9 +87,11 @@ async def test_a_worker_that_cannot_poll_a_source_leaves_its_polls_to_others(
     source = sources["renewed"]
     account = source.account._replace(token=None)
     sources["renewed"] = replace(source, token=None, account=account)
+    since = await bench.store.now()
     assert await polled(other) == ["renewed/1"]
     assert provider.asked == []
-    assert await bench.due("poll", "renewed/1", "renewed") > await bench.store.now() + 30
+    due = await bench.due("poll", "renewed/1", "renewed")
+    assert due >= since + schedule.UNKNOWN_PAUSE - 0.001
     await bench.make_due("poll", "renewed/1", "renewed")
     assert await polled(bench) == ["renewed/1"]
     assert (await bench.job("1", "renewed")).state is State.RUNNING
@@ -148,6 +151,15 @@ async def polling_now(bench: Any, job: str) -> None:
 async def began(bench: Any, until: float, seconds: float, since: float) -> bool:
     """Whether a pause of so many seconds began after `since`, and before now (to the millisecond)."""
     return since - 0.001 <= until - seconds <= await bench.store.now() + 0.001
+
+
+async def grow_older(bench: Any, name: str, seconds: float) -> None:
+    """Have a job of `lab` be known for so much longer."""
+    keys = bench.store.shard("lab", name)
+    lookup = await bench.store.jobs.find(keys, f"lab/{name}")
+    older = replace(lookup.job, created_at=lookup.job.created_at - seconds)
+    change = Change(older, lookup.version, save=True)
+    assert await bench.store.jobs.commit(keys, "0", [change]) == [True]
 
 
 # --- failures of the account ----------------------------------------------------------------
@@ -442,16 +454,20 @@ async def test_an_answer_with_another_id_counts_for_the_polled_job(
     assert (job.id, job.aliases, job.state) == ("k2", ("1",), State.RUNNING)
 
 
-async def test_a_source_that_is_removed_and_configured_again_is_polled_again(
-    bench: Any, bench_of: Any, provider: Any, polled: Any
+@pytest.mark.parametrize(
+    ("age", "pause"), [(0.0, schedule.UNKNOWN_PAUSE), (3600.0, schedule.MAX_UNKNOWN_PAUSE)]
+)
+async def test_a_poll_of_a_source_that_this_process_does_not_know_waits_by_the_age_of_its_job(
+    bench: Any, bench_of: Any, provider: Any, polled: Any, *, age: float, pause: float
 ):
     await bench.watch("1")
+    await grow_older(bench, "1", age)
     without = await bench_of(without="lab")
     since = await without.store.now()
     assert await polled(without) == ["lab/1"]
     assert provider.asked == []
     due = await bench.due("poll", "lab/1")
-    assert await began(without, due, schedule.UNAUTHORIZED_PAUSE, since)
+    assert await began(without, due, pause, since)
     assert (await bench.job("1")).state is State.QUEUED
 
 
