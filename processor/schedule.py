@@ -21,10 +21,7 @@ MAX_AHEAD = 32  # the same with one, in all shards: half of the polls that it ma
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
 
-UNKNOWN_PAUSE = (
-    1.0  # seconds until work that needs another configuration is tried again, at least …
-)
-MAX_UNKNOWN_PAUSE = 60.0  # … and at most
+UNKNOWN_PAUSE, MAX_UNKNOWN_PAUSE = 1.0, 60.0  # seconds for work that needs another configuration
 
 
 def next_attempt(
