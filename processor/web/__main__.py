@@ -16,7 +16,7 @@ from processor.service.events.tail import MAX_LISTENERS
 from processor.service.runtime.context import Context
 from processor.service.runtime.listening_sockets import INHERITED, listening_sockets
 from processor.service.runtime.open_files import raise_open_files
-from processor.service.runtime.outage import Outage, wait_until_ready
+from processor.service.runtime.outage import wait_until_ready
 from processor.service.runtime.process import main, open_context
 from processor.service.runtime.store_watch import watching_store
 from processor.web.app import build
@@ -84,7 +84,7 @@ def _limits(ours: Context) -> ProcessLimits:
 
 async def _check(ours: Context, health: Health, ready: asyncio.Event) -> None:
     """Accept calls once Redis answers, while its data is ours; ConfigError if it is not."""
-    await wait_until_ready(ours.store, Outage("web"))
+    await wait_until_ready(ours.store, health.outage)
     async with watching_store(ours, "web") as watching:
         health.checked = True
         ready.set()

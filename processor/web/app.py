@@ -17,7 +17,7 @@ from processor.service.events.tail import Tailer
 from processor.service.polling.statistics import write_statistics
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
-from processor.service.runtime.outage import Outage, run_periodically
+from processor.service.runtime.outage import run_periodically
 from processor.web import openapi
 from processor.web.auth import Authentication
 from processor.web.dashboard import routes as dashboard_routes
@@ -43,7 +43,7 @@ MCP = "/mcp"
 
 def build(context: Context, health: Health) -> ASGIApp:
     """The whole application, ready to be served."""
-    outage = Outage("web")
+    outage = health.outage
     receiver, tailer, calls = Receiver(context), Tailer(context.store), KeylessRateLimit()
     health.at_drain.append(tailer.release)
     write = partial(write_statistics, context)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from processor.errors import Unavailable
 from processor.service.runtime.context import Context
+from processor.service.runtime.outage import Outage
 from processor.service.runtime.redis_check import RedisCheck
 from processor.web.problems import public_detail
 from processor.web.request_body import Json
@@ -23,6 +24,7 @@ class Health:
         self._context = context
         self.checked = True  # Redis is known to have our data, or no data
         self.draining = False
+        self.outage = Outage("web")  # one, so that each outage is logged once
         self.redis_check = RedisCheck(context.store, "web")
         self._good_at = -math.inf
         self._checking = asyncio.Lock()

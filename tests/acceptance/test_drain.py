@@ -183,6 +183,18 @@ async def test_who_waits_for_redis_at_its_start_ends_in_order_too(
     assert codes == dict.fromkeys(codes, 0)
 
 
+async def test_a_receiver_logs_an_outage_of_redis_at_its_start_once(
+    plan: Callable[..., System],
+) -> None:
+    system = plan(standard("feed"))
+    system.redis.kill()
+    receiver = system.start("web", *WEB)
+    await until(lambda: "redis_unavailable" in receiver.log(), 20, "a receiver without Redis")
+    system.redis.start()
+    await until(lambda: "redis_recovered" in receiver.log(), 20, "a receiver with Redis")
+    assert receiver.log().count("redis_unavailable") == 1
+
+
 @pytest.mark.parametrize("words", [WEB, WORKER, CLOCK], ids=["web", "worker", "clock"])
 def test_a_wrong_configuration_is_one_line_and_exit_2(
     tmp_path: Path, words: tuple[str, ...]

@@ -106,16 +106,19 @@ async def disable(context: Context, target: Subscription, reason: str) -> None:
     Does nothing if it is disabled already, or has another URL by now.
     """
     now = await context.store.now()
+    disables = False  # by the last try, which is the one that counts
 
     def edit(current: Subscription) -> Subscription:
-        unchanged = current.disabled or current.url != target.url
-        return current if unchanged else replace(current, disabled=reason)
+        nonlocal disables
+        disables = not current.disabled and current.url == target.url
+        return replace(current, disabled=reason) if disables else current
 
     def publish(new: Subscription, router: EventRouter) -> NewEvent:
-        log.warning("subscription_disabled", subscription=new.id, reason=reason)
         return _disabled_event(new, router, now)
 
-    await context.store.subscriptions.change(target.id, edit, publish)
+    written = await context.store.subscriptions.change(target.id, edit, publish)
+    if written and disables:
+        log.warning("subscription_disabled", subscription=target.id, reason=reason)
 
 
 def _disabled_event(disabled: Subscription, router: EventRouter, now: float) -> NewEvent:

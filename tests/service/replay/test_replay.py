@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor.errors import Conflict, InvalidValue, NotFound, StoreUnavailable
 from processor.model import Retention, Subscription
@@ -679,6 +680,27 @@ async def test_subscription_disabled_is_published_once_to_the_others(desk_of: An
     assert len(set(events)) == 2
     await desk.deliver()
     assert await desk.states(late) == {"delivered": 2}
+
+
+async def test_that_a_subscription_was_disabled_is_logged_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """Another change comes first, so it is written at the second try."""
+    gone, other = await desk.subscribe(), await desk.subscribe()
+    write, overtaken = desk.store.subscriptions._change, []
+
+    async def second(*args: Any) -> bool:
+        if not overtaken:
+            overtaken.append(args)
+            await update.change(desk.context, other.id, UpdateSubscription(concurrency=7))
+        return await write(*args)
+
+    monkeypatch.setattr(desk.store.subscriptions, "_change", second)
+    with capture_logs() as lines:
+        await update.disable(desk.context, gone, "answered 410")
+        await update.disable(desk.context, gone, "answered 410")
+    (line,) = [line for line in lines if line["event"] == "subscription_disabled"]
+    assert (line["subscription"], line["reason"]) == (gone.id, "answered 410")
 
 
 async def test_many_410s_at_once_publish_one_event(desk: Desk):
