@@ -26,6 +26,7 @@ OVERLOADED = (
 )
 
 LAST_REQUEST = 0.5  # seconds that a connection may still send one once the process ends
+LAST_BODY = 7.0  # seconds that a body may still arrive then; uvicorn ends its call later with a 500
 
 
 class PausableFlow(FlowControl):
@@ -160,7 +161,11 @@ class BoundedProtocol(SlowRequestProtocol):
         self.transport.close()
 
     def shutdown(self) -> None:
-        """Close after the response in progress, or after the next one: a request may be on its way."""
+        """Close after the response in progress, or after the next one: a request may be on its way.
+
+        A body that does not end is not waited for.
+        """
+        self.loop.call_later(LAST_BODY, self._refuse_body)
         if self._had_request and not self.cycle.response_complete:
             super().shutdown()
         else:
@@ -170,6 +175,10 @@ class BoundedProtocol(SlowRequestProtocol):
     def _close_idle(self) -> None:
         if not self._had_request or self.cycle.response_complete:
             self.transport.close()
+
+    def _refuse_body(self) -> None:
+        if self._had_request and self.cycle.more_body and not self.cycle.response_complete:
+            self.evict()
 
     def has_unread(self) -> bool:
         """Whether bytes have arrived that were not read yet."""

@@ -89,16 +89,16 @@ async def _send_until_refused(caller: Caller, sender: int, accepted: set[str]) -
         number += 1
 
 
-async def _half_a_push(port: int) -> Callable[[], asyncio.Future[bytes]]:
-    """Send half of a push; gives what sends the rest and reads the status line."""
+async def _half_a_push(port: int, sent: int = 10) -> Callable[[], asyncio.Future[bytes]]:
+    """Send so many bytes of a push's body; gives what sends the rest and reads the status line."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     one = push("feed", "half", "succeeded")
     body = one.body.encode()
-    writer.write(_head(one) + body[:10])
+    writer.write(_head(one) + body[:sent])
     await writer.drain()
 
     async def rest() -> bytes:
-        writer.write(body[10:])
+        writer.write(body[sent:])
         line = (await reader.readline()).strip()
         writer.close()
         return line
@@ -193,6 +193,18 @@ async def test_a_receiver_logs_an_outage_of_redis_at_its_start_once(
     system.redis.start()
     await until(lambda: "redis_recovered" in receiver.log(), 20, "a receiver with Redis")
     assert receiver.log().count("redis_unavailable") == 1
+
+
+async def test_a_push_whose_body_does_not_end_is_refused_when_web_ends(
+    plan: Callable[..., System],
+) -> None:
+    system = plan(standard("feed")).start_all()
+    half, none = await _half_a_push(system.port), await _half_a_push(system.port, 0)
+    receiver = system.children["web"]
+    receiver.terminate()
+    assert await asyncio.to_thread(receiver.wait) == 0
+    assert [await half(), await none()] == [b"HTTP/1.1 503 Service Unavailable"] * 2
+    assert '"level": "error"' not in receiver.log()
 
 
 @pytest.mark.parametrize("words", [WEB, WORKER, CLOCK], ids=["web", "worker", "clock"])
