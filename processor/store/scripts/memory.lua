@@ -2,6 +2,7 @@
 -- KEYS  waiting, items:ingest, items:deliver, overflow
 -- Returns  fields and values of waiting, how many items of ingest there are, how many of
 --          deliver, and how many deliveries are overflow
+-- Writes nothing. Safe twice.
 -- Uses: prove
 prove('HGETALL HLEN')
 local overflow = 0

@@ -3,6 +3,7 @@
 -- ARGV  how many callback targets; then the ids of subscriptions
 -- Returns  [targets: the callback targets, then the subscriptions], [bodies]; each is false if it
 --          does not exist, or what is wrong with the type of its key as {what}
+-- Writes nothing. Safe twice.
 -- Uses: prove, key_types
 prove('GET HGET', 1)
 local callbacks, targets, bodies = tonumber(ARGV[1]), {}, {}
