@@ -9,7 +9,7 @@ import msgspec
 from processor.event_types import GROUP_COMPLETED
 from processor.group import MAX_LISTED, Group, GroupState, Member, Policy
 from processor.model import State
-from processor.payload import utc
+from processor.payload import utc, utc_or_none
 
 PENDING = "pending"  # the state of a member in lists, while it has not ended
 
@@ -80,7 +80,7 @@ def view(group: Group) -> GroupView:
         counts=counts(group),
         metadata=group.metadata,
         created_at=utc(group.created_at),
-        finished_at=_utc(group.finished_at),
+        finished_at=utc_or_none(group.finished_at),
     )
 
 
@@ -110,7 +110,7 @@ def event_body(group: Group, members: Mapping[str, Member]) -> bytes:
         counts=counts(group),
         metadata=group.metadata,
         created_at=utc(group.created_at),
-        finished_at=_utc(group.finished_at),
+        finished_at=utc_or_none(group.finished_at),
         jobs=[listed(name, members[name]) for name in names[:MAX_LISTED]],
         jobs_truncated=len(names) > MAX_LISTED,
     )
@@ -123,7 +123,3 @@ def _first_of_each_source(members: Mapping[str, Member]) -> list[str]:
     for name in members:
         first.setdefault(name.partition("/")[0], name)
     return list(dict.fromkeys([*first.values(), *members]))
-
-
-def _utc(seconds: float | None) -> datetime | None:
-    return None if seconds is None else utc(seconds)

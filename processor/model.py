@@ -28,6 +28,8 @@ class State(StrEnum):
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED})
 
+SUCCESSES = range(200, 300)  # status codes of a subscriber that took an event
+
 
 class Origin(StrEnum):
     """Where an update came from."""
@@ -184,6 +186,11 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
         """When this attempt was first seen."""
         return max(self.created_at, self.deadline_at - self.deadline)
 
+    @property
+    def final(self) -> bool:
+        """Whether this attempt has ended by the provider's word, and not only by our deadline."""
+        return self.state in FINAL and not self.provisional
+
 
 class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a job's history: a transition, a progress, an ignored update, a failed poll."""
@@ -221,6 +228,11 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float
     status: int | None = None
     error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the subscriber answered 2xx."""
+        return self.status is not None and self.status in SUCCESSES
 
 
 class JobOrder(msgspec.Struct, frozen=True):

@@ -78,7 +78,8 @@ utc = partial(datetime.fromtimestamp, tz=UTC)
 """Seconds since the epoch as a UTC time, which JSON shows with a `Z`."""
 
 
-def _utc(seconds: float | None) -> datetime | None:
+def utc_or_none(seconds: float | None) -> datetime | None:
+    """The same of a time that may be unknown."""
     return None if seconds is None else utc(seconds)
 
 
@@ -94,7 +95,7 @@ def poll_data(job: Job, next_at: float | None, interval: float | None) -> PollDa
     shown = interval and round(
         max(interval, 0.0), 3
     )  # below 0: it goes ahead of others that are late
-    return PollData(count, error, _utc(next_at), shown)
+    return PollData(count, error, utc_or_none(next_at), shown)
 
 
 def poll_stalled_body(job: Job, now: float, poll: PollData) -> bytes:
@@ -118,5 +119,5 @@ def view(job: Job, poll: PollData | None) -> dict[str, Any]:
 
 def _data(job: Job) -> tuple[Any, ...]:
     """The values of JobData, in the order of its fields."""
-    times = utc(job.created_at), _utc(job.started_at), _utc(job.finished_at)
+    times = utc(job.created_at), utc_or_none(job.started_at), utc_or_none(job.finished_at)
     return _same_fields(job) + times

@@ -101,8 +101,7 @@ def _rank_of(update: StatusUpdate, job: Job) -> int:
 def _attempt(job: Job, update: StatusUpdate) -> int:
     if update.attempt is not None:
         return update.attempt
-    over = job.state in FINAL and not job.provisional
-    return job.attempt + 1 if over and _runs_again(job, update) else job.attempt
+    return job.attempt + 1 if job.final and _runs_again(job, update) else job.attempt
 
 
 def _runs_again(job: Job, update: StatusUpdate) -> bool:

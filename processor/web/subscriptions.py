@@ -12,8 +12,6 @@ from processor.service.subscriptions.validation import lane_of_target
 from processor.web.query_params import check_query, choice, newest_first, page, segment
 from processor.web.request_body import Json, read_as, read_nothing, read_optional
 
-ALL = 2 * history.MAX_LISTED  # deliveries: pending and ended ones
-
 
 class Subscriptions:
     """The handlers of /v1/subscriptions."""
@@ -111,5 +109,5 @@ class Subscriptions:
             )
         lane = lane_of_target(await replay_retry.delivery_target(self._context, target))
         state = choice(request, "state", history.STATES)
-        found = await history.list_deliveries(self._context, target, state, ALL, lane)
+        found = await history.list_deliveries(self._context, target, state, history.ALL, lane)
         return Json(page(request, sorted(found, key=newest_first), newest_first))

@@ -99,5 +99,5 @@ def _note(span: Span, attempt: Attempt) -> None:
     span.note(status=attempt.status)
     if attempt.status is None:
         span.fail("no response")
-    elif attempt.status // 100 != 2:  # noqa: PLR2004 -- HTTP's success
+    elif not attempt.succeeded:
         span.fail(f"HTTP {attempt.status}")

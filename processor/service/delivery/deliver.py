@@ -124,10 +124,9 @@ class Deliverer:
     ) -> None:
         """Decide by the response: delivered, the end, or a retry."""
         attempt = result.attempt
-        ok = attempt.status is not None and attempt.status // 100 == 2  # noqa: PLR2004 -- HTTP's success
-        outcome = "delivered" if ok else "failed"
+        outcome = "delivered" if attempt.succeeded else "failed"
         self._context.metrics.attempted(target.id, outcome, attempt.seconds)
-        if ok:
+        if attempt.succeeded:
             await self._end(prepared, delivery, "delivered")
         elif attempt.status == GONE or result.control == "disable":
             reason = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"

@@ -19,6 +19,7 @@ from processor.store.subscriber_health import SubscriberHealth
 MAX_TARGETS = 20  # whose deliveries of a job are listed
 MAX_EVENTS = 50  # of a job, the newest
 MAX_LISTED = 1000  # pending deliveries, and as many ended ones, read for one answer
+ALL = 2 * MAX_LISTED
 
 STATES = ("pending", *ARRIVED, *DEAD)
 """The states of a delivery."""

@@ -47,11 +47,10 @@ def apply_trust(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusU
 def _without_claim(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
     """A push without its final state or its re-run, which a poll must confirm."""
     reruns = (update.attempt or job.attempt) > job.attempt
-    finished = job.state in FINAL and not job.provisional
     verified = source.profile.verify is not None  # by a token at least
     rest = update if verified else replace(update, params={}, aliases=())
     rest = replace(rest, attempt=None, run_ended_at=None)
-    if not reruns and (finished or update.state not in FINAL):
+    if not reruns and (job.final or update.state not in FINAL):
         return rest, job
     flags = (*update.flags, UNCONFIRMED)
     hint = replace(
@@ -89,7 +88,7 @@ def should_poll_now(
 
 def awaits_confirmation(job: Job, source: Source, now: float) -> bool:
     """Whether a job is polled since a push said that this attempt has ended, and no poll has yet."""
-    if not source.confirms(job.kind) or (job.state in FINAL and not job.provisional):
+    if not source.confirms(job.kind) or job.final:
         return False
     return job.attempt_since <= job.poll_requested_at and now - job.poll_requested_at < MAX_WAIT
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from processor import schedule
 from processor.config import Source
-from processor.model import FINAL, Job
+from processor.model import Job
 from processor.service.jobs.decide import Hurry
 from processor.service.jobs.poll_interval import allowed_from, intervals
 from processor.service.runtime.context import Context
@@ -31,7 +31,7 @@ def _mark(context: Context, keys: Keys, job: Job, seconds: float, now: float) ->
     source = context.settings.sources.get(job.source)
     if source is None or not job.polling.enabled or source.poll(job.kind) is None:
         return None
-    if job.failed_polls or (job.state in FINAL and not job.provisional):
+    if job.failed_polls or job.final:
         return None
     floor, most = _waited_polls(context, job, source)
     return WaitMark(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from processor import payload
 from processor.config import Source
 from processor.errors import NotFound
-from processor.model import FINAL, Job
+from processor.model import Job
 from processor.service.runtime.context import Context
 from processor.store.job_lookup import JobLookup
 from processor.store.jobs import name_of
@@ -67,7 +67,7 @@ async def locate(context: Context, source: str, job: str) -> JobLocation:
 async def view(context: Context, found: Found) -> dict[str, Any]:
     """A job as the API shows it."""
     job = found.job
-    if job.state in FINAL and not job.provisional:
+    if job.final:
         return payload.view(job, None)  # a finished job is not polled
     planned = await context.store.polls.next_poll(found.keys, job.source, name_of(job))
     return payload.view(job, planned and payload.poll_data(job, *planned))

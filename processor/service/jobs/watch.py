@@ -270,7 +270,7 @@ def _check_may_poll_now(source: Source, job: Job) -> None:
     poll = source.poll(job.kind)
     if poll is None:
         raise Conflict(f"This job cannot be polled: {source.why_not_pollable(job.kind)}")
-    if job.state in FINAL and not job.provisional and not poll.reopens:
+    if job.final and not poll.reopens:
         raise Conflict("This job has finished, and its provider never runs a job again")
 
 

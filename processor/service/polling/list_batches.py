@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from processor.config import Source
-from processor.model import FINAL, Job
+from processor.model import Job
 from processor.provider import ListRules, PollRules
 from processor.service.jobs.poll_interval import allowed_from
 from processor.service.runtime.context import Context
@@ -74,9 +74,7 @@ async def _jobs(
     """The jobs of items, without those that have ended: whether they run again, a list may not know."""
     lookups = await context.store.jobs.read(keys, list(items))
     rows = zip(lookups, items.values(), strict=True)
-    return [
-        (u.job, v) for u, v in rows if u.job and (u.job.state not in FINAL or u.job.provisional)
-    ]
+    return [(u.job, v) for u, v in rows if u.job and not u.job.final]
 
 
 async def _add_nearly_due(

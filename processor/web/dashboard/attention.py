@@ -7,8 +7,8 @@ from urllib.parse import quote
 from processor.model import Subscription
 from processor.push_loss import ENOUGH, PUSH_FIRST_FROM
 from processor.service.delivery.history import Health
+from processor.store.reserve import FULL
 
-FULL = 0.85  # part of Redis' memory from which pushes may be refused
 LATE = 60.0  # seconds that the oldest due work of a backlog may be late
 
 

@@ -10,8 +10,6 @@ from processor.web.dashboard.render import render
 from processor.web.dashboard.sparkline import sparkline
 from processor.web.query_params import choice, newest_first, page, segment
 
-ALL = 2 * history.MAX_LISTED  # deliveries: pending and ended ones
-
 
 class Subscriptions:
     """The handlers of /dashboard/subscriptions."""
@@ -38,7 +36,7 @@ class Subscriptions:
         state = (
             choice(request, "state", history.STATES) if request.query_params.get("state") else None
         )
-        deliveries = await history.list_deliveries(self._context, target, state, ALL)
+        deliveries = await history.list_deliveries(self._context, target, state, history.ALL)
         listed = page(request, sorted(deliveries, key=newest_first), newest_first)
         return render(
             request,

@@ -5,6 +5,8 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from processor.model import FINAL, NULL, State
+
 
 class Document(TypedDict, total=False):
     """What sentences use of any answer of the API, and of its parts: only that is decoded, since the
@@ -30,11 +32,9 @@ class Document(TypedDict, total=False):
     detail: Any
 
 
-FAILURES = ("failed", "canceled", "expired")
-FINAL = ("succeeded", *FAILURES)
+FAILURES = FINAL - {State.SUCCEEDED}
 MAX_SHOWN = 20  # jobs that a sentence names
 MAX_RESULT = 1000  # characters of a result in a sentence
-NULL = msgspec.Raw(b"null")
 
 read = msgspec.json.Decoder(Document).decode
 
