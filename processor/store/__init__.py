@@ -11,6 +11,7 @@ error_translation  our error for each error of Redis
 connection         runs scripts and commands; Redis' clock
 requirements       what Redis must be: settings, permissions, clock
 poll_errors        the last failed poll of each source
+stalled_sources    sources whose token is refused
 failing_jobs       jobs whose polls fail, by source
 persistence        whether what Redis answered is in its append-only file
 clock_steps        notices that Redis' clock was set, and undoes what that did

@@ -1,4 +1,4 @@
-"""The processes that share a store: its identity, their heartbeats, and whether it was replaced."""
+"""The processes that share a store: its identity, their marks, and whether it was replaced."""
 
 import hashlib
 import secrets
@@ -162,7 +162,7 @@ class Fleet:
         mark = f"{now:.3f} {SCHEMA} {secrets.token_hex(4)}"
         self._marks |= {mark}  # it may be written even if the answer is lost
         redis = self._connection.redis
-        await self._connection.run("beat", [PROCESSES], [name, mark])
+        await self._connection.run("mark_process", [PROCESSES], [name, mark])
         self._marks, self._marked_at = frozenset({mark}), now
         if abs(now - self._forgot_at) < REMEMBERED:
             return

@@ -118,7 +118,7 @@ class Migration:
             await asyncio.sleep(CHECK_EVERY)
 
     async def _heartbeats(self) -> dict[str, float]:
-        """The time of the last heartbeat of each process, in seconds."""
+        """When each worker wrote its last heartbeat, and each process its last mark, in seconds."""
         heartbeats: dict[str, float] = {}
         for key in (WORKERS, PROCESSES):
             rows = await self._connection.ask(self._connection.redis.hgetall(key))

@@ -1,6 +1,5 @@
 """The store as one value: its parts, its shards, and whether Redis can be used."""
 
-import time
 from collections.abc import Callable, Mapping
 
 from processor.errors import Overloaded
@@ -17,7 +16,7 @@ from processor.store.groups import Groups
 from processor.store.held import HeldUpdates
 from processor.store.inbox import Inbox
 from processor.store.jobs import Jobs
-from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.keys import PROBE, WORKERS, Keys, shard_of
 from processor.store.memory import Memory
 from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
@@ -29,6 +28,7 @@ from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
 from processor.store.reseal import Resealer
 from processor.store.reserve import FULL
+from processor.store.stalled_sources import StalledSources
 from processor.store.statistics import Statistics
 from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
@@ -39,7 +39,6 @@ from processor.vault import Vault
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
 HEARTBEAT_LASTS = 15.0
-STALLED_MAX_AGE = 5.0  # seconds; shorter than the pause of a source whose token is refused
 
 
 class Store:
@@ -66,10 +65,9 @@ class Store:
         self.requirements = Requirements(self.connection, self.shards[0])
         self._migration = Migration(self.connection, self.shards)
         self.at_replacement: list[Callable[[], None]] = []  # called when the data was replaced
-        self._stalled: frozenset[str] = frozenset()
-        self._stalled_read_at = float("-inf")  # on the monotonic clock
         self.persistence = Persistence(self.connection)
         self.poll_errors = PollErrors(self.connection)
+        self.stalled_sources = StalledSources(self.connection)
         self.failing_jobs = FailingJobs(self.connection, self.shards)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
@@ -121,7 +119,7 @@ class Store:
         self.statistics.forget()
         self.fleet.forget()
         self.buckets.forget()
-        self._stalled_read_at = float("-inf")
+        self.stalled_sources.forget()
         for forget in self.at_replacement:
             forget()
 
@@ -169,30 +167,6 @@ class Store:
             for field, (at, _, metrics) in rows.items()
             if float(at) >= oldest
         }
-
-    async def stall(self, source: str, reason: str | None) -> None:
-        """Note why the provider refuses a source's token, or (None) that it accepts it."""
-        redis = self.connection.redis
-        command = redis.hset(STALLED, source, reason) if reason else redis.hdel(STALLED, source)
-        await self.connection.ask(command)
-        self._stalled = self._stalled | {source} if reason else self._stalled - {source}
-
-    async def clear_stall(self, source: str) -> None:
-        """Note that the provider accepts a source's token.
-
-        Most sources are not stalled, so the list of those that are may be `STALLED_MAX_AGE` old.
-        """
-        if time.monotonic() - self._stalled_read_at > STALLED_MAX_AGE:
-            await self.stalled()
-        if source in self._stalled:
-            await self.stall(source, None)
-
-    async def stalled(self) -> dict[str, str]:
-        """The sources whose token the provider refuses, and why."""
-        found = await self.connection.ask(self.connection.redis.hgetall(STALLED))
-        reasons = {source.decode(): reason.decode() for source, reason in found.items()}
-        self._stalled, self._stalled_read_at = frozenset(reasons), time.monotonic()
-        return reasons
 
     async def close(self) -> None:
         """Close all connections."""

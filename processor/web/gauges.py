@@ -108,7 +108,7 @@ async def _sources(context: Context) -> dict[str, Samples]:
         s.name: known[s.name].push_loss for s in sources if s.pushed_and_polled and s.name in known
     }
     return {
-        "source_stalled": dict.fromkeys(await store.stalled(), 1.0),
+        "source_stalled": dict.fromkeys(await store.stalled_sources.read(), 1.0),
         "source_throttled_seconds": _highest(
             {source.name: left for source, left in zip(polled, parked, strict=True)}
         ),

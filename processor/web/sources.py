@@ -30,7 +30,7 @@ class Sources:
 async def views(context: Context) -> list[dict[str, Any]]:
     """Every source as the API shows it."""
     store = context.store
-    stalled = await store.stalled()
+    stalled = await store.stalled_sources.read()
     errors = await store.poll_errors.read(await store.now())
     known = await store.statistics.read()
     failing = await store.failing_jobs.counts([*context.settings.sources])

@@ -22,7 +22,7 @@ JOBS = 60
 LEASE = "2s"
 ON_THE_WAY = {  # from a push or a poll to a settled delivery
     *("accept", "claim", "commit", "settle", "read_deliveries", "nudge_due", "record_attempt"),
-    *("subscribe", "beat", "memory"),
+    *("subscribe", "mark_process", "memory"),
 }
 
 

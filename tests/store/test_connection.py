@@ -106,7 +106,7 @@ async def test_a_demoted_redis_is_unavailable_and_raises_no_other_error(
     store = Store(ours.url)
 
     async def calls() -> list[Any]:
-        some = [store.stall(f"s{n}", "why") for n in range(60)]
+        some = [store.stalled_sources.note(f"s{n}", "why") for n in range(60)]
         some += [store.backlogs.nudge_due() for _ in range(60)]
         return await asyncio.gather(*some, return_exceptions=True)
 

@@ -187,8 +187,8 @@ async def memory(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.connection.run("memory", names, [])
 
 
-async def heartbeat(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.connection.run("beat", [PROCESSES], ["web-1", "1.000 {}"])
+async def mark_process(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.connection.run("mark_process", [PROCESSES], ["web-1", "1.000 {}"])
 
 
 async def forget_processes(b: Bench, _: Given, __: list[int]) -> None:
@@ -196,7 +196,7 @@ async def forget_processes(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def a_process(b: Bench) -> None:
-    await heartbeat(b, None, [])
+    await mark_process(b, None, [])
 
 
 async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
@@ -738,7 +738,7 @@ async def rights(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def stall(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.stall("s", "401")
+    await b.store.stalled_sources.note("s", "401")
 
 
 async def writable(b: Bench, _: Given, __: list[int]) -> None:
@@ -762,7 +762,7 @@ SCRIPTS = {
     "end held": Operation(end_held, two_held, "end_held", 2),
     "hold": Operation(hold, nothing, "accept", 2),
     "register": Operation(register, one_held, "commit"),
-    "beat": Operation(heartbeat, nothing, "beat"),
+    "mark of a process": Operation(mark_process, nothing, "mark_process"),
     "forget processes": Operation(forget_processes, a_process, "forget_processes"),
     "break circle": Operation(break_circle, a_circle, "break_circle", atomic=False),
     "callback": Operation(callback, nothing, "callback"),

@@ -82,10 +82,10 @@ async def test_a_worker_whose_number_was_given_away_gets_another(store: Store):
 
 
 async def test_a_stalled_source_is_listed_until_it_recovers(store: Store):
-    await store.stall("s", "HTTP 401")
-    assert await store.stalled() == {"s": "HTTP 401"}
-    await store.stall("s", None)
-    assert await store.stalled() == {}
+    await store.stalled_sources.note("s", "HTTP 401")
+    assert await store.stalled_sources.read() == {"s": "HTTP 401"}
+    await store.stalled_sources.clear("s")
+    assert await store.stalled_sources.read() == {}
 
 
 async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
@@ -104,7 +104,7 @@ async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
 
 async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_path: Path):
     store = Store("redis://:hunter2@127.0.0.1:1/0")
-    for call in (store.now, store.check, store.stalled, store.backlogs.nudge_due):
+    for call in (store.now, store.check, store.stalled_sources.read, store.backlogs.nudge_due):
         with pytest.raises(StoreUnavailable) as caught:
             await call()
         assert "127.0.0.1:1" in str(caught.value)
@@ -131,7 +131,7 @@ async def test_a_redis_that_cannot_serve_now_is_unavailable(
     calls = (
         lambda: store.inbox.accept(store.shards[0], [("p1", update_of())]),
         lambda: store.subscriptions.save(subscription),
-        lambda: store.stall("s", "HTTP 401"),
+        lambda: store.stalled_sources.note("s", "HTTP 401"),
         store.writable,
     )
     try:
@@ -156,7 +156,7 @@ async def test_a_full_redis_is_not_an_outage_and_accepted_work_continues(
         await redis.config_set("maxmemory", "1")
         for call in (
             lambda: store.inbox.accept(keys, [("p1", update_of())], bounds=bounds),
-            lambda: store.stall("s", "HTTP 401"),
+            lambda: store.stalled_sources.note("s", "HTTP 401"),
             store.writable,
         ):
             with pytest.raises(Overloaded, match="memory"):
@@ -232,7 +232,7 @@ async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wa
     assert await store.inbox.accept(keys, [("p1", update_of())]) == [True]
     server.kill()
     with pytest.raises(StoreUnavailable):
-        await store.stalled()
+        await store.stalled_sources.read()
     await asyncio.to_thread(server.start)
 
     async def back() -> bool:

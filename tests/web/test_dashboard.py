@@ -112,7 +112,7 @@ async def test_the_overview_names_what_needs_attention(browser: Browser, web: We
     provider.tell("", 410)
     await web.push("1", "succeeded")
     await web.deliver()
-    await web.context.store.stall("bluesky", "the token is refused")
+    await web.context.store.stalled_sources.note("bluesky", "the token is refused")
     page = await browser.read("/")
     attention = page.partition('id="attention"')[2].partition("</section>")[0]
     assert f'href="/dashboard/subscriptions/{gone}"' in attention
@@ -250,7 +250,7 @@ async def test_a_subscriptions_page_has_its_health_and_deliveries(
 
 
 async def test_sources_show_pushes_polls_and_what_is_missing(browser: Browser, web: Web):
-    await web.context.store.stall("bluesky", "the token is refused")
+    await web.context.store.stalled_sources.note("bluesky", "the token is refused")
     page = await browser.read("/dashboard/sources")
     for name in web.context.settings.sources:
         assert f'id="{name}"' in page

@@ -43,7 +43,7 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     theirs = Metrics()
     theirs.polled("wistia", "answered")
     await web.context.store.heartbeat("w1", theirs.dump())
-    await web.context.store.stall("wistia", "401")
+    await web.context.store.stalled_sources.note("wistia", "401")
     await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
     found = await metrics(web)
     assert found["ringback_polls_total", "answered", "worker-1", "wistia"] == 1

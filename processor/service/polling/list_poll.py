@@ -107,9 +107,7 @@ class ListPoller:
     ) -> list[Claim]:
         """Take jobs through the answers that count; the claims that this settled.
 
-        `began` is when the request began, in ns.
-
-        For jobs without a claim it may fail: they are not due.
+        `began` is when the request began, in ns. For jobs without a claim it may fail: they are not due.
         """
         context, source = self._context, batch.source
         keys = context.store.shards[next(iter(batch.claims.values())).shard]
@@ -139,7 +137,7 @@ class ListPoller:
         with suppress(Contention, WrongKeyType):
             await advance(context, keys, [update for update in updates if not update.claim])
         if updates:
-            await context.store.clear_stall(source.name)
+            await context.store.stalled_sources.clear(source.name)
         return claims
 
 

@@ -174,7 +174,7 @@ async def _poll(
     hurry = hurry_of(context, job, source, late)
     incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
     await advance_one(context, keys, incoming)
-    await context.store.clear_stall(source.name)
+    await context.store.stalled_sources.clear(source.name)
     return None
 
 

@@ -81,7 +81,7 @@ async def postpone(
     error = PollError(now, job.id, failure.reason[: failed_polls.MAX_ERROR])
     await context.store.poll_errors.note(source.name, error)
     if failure.kind == "unauthorized":
-        await context.store.stall(source.name, failure.reason)
+        await context.store.stalled_sources.note(source.name, failure.reason)
     if not again:
         paused = [] if pause is None else [(claim, now + pause)]
         await context.store.backlogs.settle([Settlement(claim)], paused)

@@ -103,7 +103,7 @@ async def test_a_401_renews_the_token_and_the_job_is_polled_again_at_once(
         assert await polled(bench) == ["commanded/1"]  # due at once
     assert provider.headers[-1]["authorization"] == f"Bearer {HUSH}-2"
     assert [entry["kind"] for entry in logs if entry["event"] == "poll_failed"] == ["outdated"]
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
     assert (await bench.job("1", "commanded")).state is State.RUNNING
     assert token_command.runs == 2
 
@@ -113,7 +113,7 @@ async def test_a_401_within_a_minute_of_a_run_stalls_the_source(
 ):
     provider.wants("Bearer another")
     await watch_and_poll(bench, "1")
-    assert "HTTP 401" in (await bench.store.stalled())["commanded"]
+    assert "HTTP 401" in (await bench.store.stalled_sources.read())["commanded"]
     await poll_now(bench.context, "commanded", "1")
     assert await bench.poll() == []  # the source is paused
     assert token_command.runs == 1
@@ -126,7 +126,7 @@ async def test_a_failed_command_stalls_its_source_and_a_good_poll_ends_that(
     token_command.prints(HUSH, "print('please log in', file=sys.stderr)\nsys.exit(3)")
     with capture_logs() as logs:
         await watch_and_poll(bench, "1")
-    stalled = (await bench.store.stalled())["commanded"]
+    stalled = (await bench.store.stalled_sources.read())["commanded"]
     assert "sources.commanded.token: " in stalled
     assert stalled.endswith("/print-token: it ended with exit code 3: please log in")
     assert HUSH not in json.dumps([stalled, logs], default=str)
@@ -135,7 +135,7 @@ async def test_a_failed_command_stalls_its_source_and_a_good_poll_ends_that(
     await bench.store.connection.redis.delete(bench.store.shards[0].paused["poll"])
     await poll_now(bench.context, "commanded", "1")
     assert await bench.poll() == ["commanded/1"]
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
 
 
 async def test_an_answer_that_repeats_the_token_or_the_one_before_is_redacted(
@@ -147,7 +147,7 @@ async def test_an_answer_that_repeats_the_token_or_the_one_before_is_redacted(
     provider.wants("Bearer another", says=f"who is {HUSH}-1?")
     with capture_logs() as logs:
         await watch_and_poll(bench, "1")
-    shown = json.dumps([await bench.store.stalled(), logs], default=str)
+    shown = json.dumps([await bench.store.stalled_sources.read(), logs], default=str)
     assert "who is ********?" in shown
     assert HUSH not in shown
 
@@ -247,7 +247,7 @@ async def test_a_poll_of_a_finished_job_that_fails_ends(
     assert (job.state, job.failed_polls) == (State.SUCCEEDED, None)
     assert len(await query.history(bench.context, "commanded", "1")) == 2
     assert await bench.store.backlogs.paused("poll", "commanded") is (code in {429, 403})
-    assert ("commanded" in await bench.store.stalled()) is (code == 403)
+    assert ("commanded" in await bench.store.stalled_sources.read()) is (code == 403)
 
 
 async def test_a_poll_of_a_finished_job_is_repeated_with_a_new_token(

@@ -378,7 +378,9 @@ async def test_after_a_list_that_fails_all_jobs_are_polled_alone_and_it_rests(
     await bench.poll()
     assert (provider.lists, provider.single) == (["/jobs"], ["0", "1", "2", "3", "4"])
     assert await bench.states(range(5)) == {State.RUNNING}
-    assert await bench.store.stalled() == {}  # the token may be good for jobs, and not for lists
+    assert (
+        await bench.store.stalled_sources.read() == {}
+    )  # the token may be good for jobs, and not for lists
     await bench.due(range(5))
     await bench.poll()
     assert provider.lists == ["/jobs"]

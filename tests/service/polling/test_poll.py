@@ -181,7 +181,7 @@ async def test_a_429_pauses_its_source_for_retry_after_and_no_other_source(
     keys = bench.store.shards[0]
     until = int(await bench.store.connection.redis.hget(keys.paused["poll"], "lab")) / 1000
     assert await began(bench, until, 60, since)
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
 
 
 async def test_a_429_without_retry_after_pauses_its_source_for_30_s(
@@ -211,7 +211,7 @@ async def test_a_refused_token_stalls_the_source_and_fails_no_job(
     await ask_all(bench, polled, "1")
     await bench.watch("2")
     assert await bench.poll() == []
-    assert f"HTTP {status}" in (await bench.store.stalled())["lab"]
+    assert f"HTTP {status}" in (await bench.store.stalled_sources.read())["lab"]
     job = await bench.job("1")
     assert (job.state, job.sequence) == (State.QUEUED, 0)
 
@@ -288,24 +288,24 @@ async def test_somebody_who_waits_does_not_bring_a_refused_poll_ahead_of_the_oth
 
 
 async def test_a_good_answer_ends_the_stall(bench: Any, provider: Any, polled: Any):
-    await bench.store.stall("lab", "HTTP 401")
-    await bench.store.stall("other", "HTTP 401")
+    await bench.store.stalled_sources.note("lab", "HTTP 401")
+    await bench.store.stalled_sources.note("other", "HTTP 401")
     provider.says("1", status="running")
     await ask_all(bench, polled, "1")
-    assert list(await bench.store.stalled()) == ["other"]
+    assert list(await bench.store.stalled_sources.read()) == ["other"]
 
 
 async def test_most_good_answers_do_not_read_which_sources_are_stalled(
     bench: Any, provider: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    reads, read = [], bench.store.stalled
+    reads, read = [], bench.store.stalled_sources.read
 
     async def counted() -> dict[str, str]:
         reads.append(1)
         found: dict[str, str] = await read()
         return found
 
-    monkeypatch.setattr(bench.store, "stalled", counted)
+    monkeypatch.setattr(bench.store.stalled_sources, "read", counted)
     for job in ("1", "2", "3"):
         provider.says(job, status="running")
     await ask_all(bench, polled, "1", "2", "3")
@@ -315,12 +315,12 @@ async def test_most_good_answers_do_not_read_which_sources_are_stalled(
 async def test_a_stall_that_another_worker_noted_ends_once_the_list_is_old(
     bench: Any, provider: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
     await bench.store.connection.redis.hset(STALLED, "lab", "HTTP 401")
-    monkeypatch.setattr("processor.store.store.STALLED_MAX_AGE", -1.0)
+    monkeypatch.setattr("processor.store.stalled_sources.MAX_AGE", -1.0)
     provider.says("1", status="running")
     await ask_all(bench, polled, "1")
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
 
 
 async def test_a_failure_of_the_account_does_not_count_as_a_failure_of_the_job(

@@ -1,9 +1,0 @@
--- Writes the heartbeat of a process, even if Redis is full: a process that runs must not seem dead.
--- KEYS  rb:processes
--- ARGV  name of the process, its heartbeat
--- Returns  1
--- Safe twice: the heartbeat is the same.
--- Uses: prove
-prove('HSET')
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1
