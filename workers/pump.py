@@ -266,7 +266,9 @@ class Pump:
             await self._context.store.backlogs.renew(batch)
 
     async def finish(self, seconds: float) -> None:
-        """Claim nothing more, wait for running work up to `seconds`, and give the rest back."""
+        """Claim nothing more, wait for running work up to `seconds`, and give back what could not be
+        settled; what still runs falls due with its lease.
+        """
         self.stopping = True
         self._unit_ended.set()
         with suppress(TimeoutError):

@@ -69,11 +69,6 @@ def scalar(word: str) -> str | int:
     return int(word) if word.isdecimal() and str(int(word)) == word else word
 
 
-def spots(pointer: Pointer) -> tuple[Location, ...]:
-    """Where a place looks, in order."""
-    return pointer.locations
-
-
 def wrap_at(pointer: Pointer, value: Any, *, in_list: bool = False) -> Any:
     """Wrap a value in an object, at the pointer's first location; `in_list`: in an array there."""
     if not pointer.locations[0]:

@@ -19,7 +19,7 @@ class Waiting(NamedTuple):
 
 
 class MemoryUse(msgspec.Struct, frozen=True):
-    """Redis' memory as it was read once, in bytes. `maxmemory` 0: no limit."""
+    """Redis' memory as it was read once, in bytes. A `limit` of 0: none."""
 
     used: int  # as Redis counts it against the limit
     limit: int = 0

@@ -42,7 +42,7 @@ class File(NamedTuple):
 
     @classmethod
     def of(cls, info: bytes) -> "File":
-        """From the text of `INFO persistence`."""
+        """From the text of `INFO replication persistence`."""
         found = dict(FIELD.findall(info))
         history = found.get(b"replid", b"")
         if found.get(b"enabled") == b"0":

@@ -20,7 +20,7 @@ from processor.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 CLOSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-"""Statuses that are sent before the whole body was read; the rest of it is not read."""
+"""Statuses that are sent before the whole body was read; the rest is thrown away, for a while."""
 
 REMEDIES = {
     HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all calls. "

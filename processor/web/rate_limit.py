@@ -17,7 +17,7 @@ from starlette.types import Scope
 from processor.errors import Overloaded
 from processor.web.client_address import sender_of
 
-LARGE_READS = 2  # at the same time; each reads page by page
+LARGE_READS = 2  # at the same time, of the API, the dashboard and agents each; page by page
 MAX_WAIT = 10.0  # seconds that a further one waits
 
 RATE = 200.0  # responses a second to one address without a key

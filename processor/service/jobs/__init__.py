@@ -4,7 +4,7 @@ watch_request  the body of PUT /v1/jobs, parsed and checked
 watch          PUT and DELETE of a job, poll now
 callbacks      the callback URLs of a job: lists them, and takes one back
 poll_sooner    polls a job sooner while somebody waits for it
-query          find, wait, history
+query          find, view, history
 listing        the list of jobs, a page at a time
 aliases        which job an update is about
 confirmation   pushes that a poll must confirm (`trust = "refetch"`)

@@ -77,7 +77,7 @@ class Receiver:
         self._in_flight = 0
 
     async def refresh(self) -> float:
-        """Read the time and the free memory of Redis; the seconds to wait until the next time."""
+        """Read the time and the memory of Redis, and check its disk; the seconds until the next time."""
         await self._context.store.connection.synchronise()
         await self._context.store.persistence.check_disk()
         return await self._context.store.memory.refresh_now()

@@ -11,7 +11,8 @@ local function put(lane, item, at, payload, set)
   lane.changed = true
 end
 
--- Drops a timer. Only items that were attempted are in retries:B:L, and those are never dropped.
+-- Drops an item of ingest or poll: a timer, or a claim that is done. None of these is ever in
+-- retries:B:L, where only deliveries wait.
 local function drop(lane, item)
   note_size(lane, item, 0)
   buffer('ZREM', lane.due, item)
