@@ -289,18 +289,3 @@ class Backlogs:
         args = ScriptArgs(keys)
         args.add_list(items, args.add_item)
         return int(await self._connection.run("enqueue_new", args.keys, args.pack()))
-
-    async def due_at(
-        self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]
-    ) -> list[float | None]:
-        """When items (lane, name) are due, in seconds; None for items that do not wait."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        for lane, item in items:
-            pipe.zscore(keys.due(backlog, lane), item)
-            pipe.zscore(keys.retries(backlog, lane), item)
-        scores = await self._connection.ask(pipe.execute())
-        found = [
-            new if again is None else again
-            for new, again in zip(scores[::2], scores[1::2], strict=True)
-        ]
-        return [None if score is None else score / 1000 for score in found]

@@ -399,10 +399,13 @@ class Bench:
         return sorted(name for _, name in await self.store.jobs.listed(START, 1000))
 
     async def due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> Any:
-        """When an item is due."""
+        """When an item that waits is due; None if it does not wait."""
         keys = self.store.shard(source, job or item.rsplit("/", 1)[-1])
-        (at,) = await self.store.backlogs.due_at(keys, backlog, [(source, item)])
-        return at
+        redis = self.store.connection.redis
+        for waiting in (keys.due(backlog, source), keys.retries(backlog, source)):
+            if (at := await redis.zscore(waiting, item)) is not None:
+                return at / 1000
+        return None
 
     async def make_due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> None:
         """Have a waiting item be due now."""

@@ -154,9 +154,8 @@ async def test_only_the_holder_of_a_lease_may_postpone(brief: Any, wait_until: A
     later = await brief.store.now() + 60
     assert await settle(brief.store, late, at=later) == [False]
     assert await settle(brief.store, holder, at=later) == [True]
-    assert await brief.store.backlogs.due_at(brief.keys, "poll", [("a", "a/1")]) == [
-        pytest.approx(later, abs=0.001)
-    ]
+    due = await brief.store.connection.redis.zscore(brief.keys.due("poll", "a"), "a/1")
+    assert due == pytest.approx(later * 1000, abs=1)
 
 
 # --- settling -----------------------------------------------------------------------------
@@ -183,9 +182,9 @@ async def test_now_is_by_redis_clock_whatever_ours_shows(work: Any, store: Store
     claim = await work.one()
     store.connection._offset += 3600  # type: ignore[operator]
     assert await settle(store, claim, at=NOW) == [True]
-    (due,) = await store.backlogs.due_at(keys, "poll", [("a", "a/1")])
+    due = await store.connection.redis.zscore(keys.due("poll", "a"), "a/1")
     seconds, micros = await store.connection.redis.time()
-    assert due == pytest.approx(seconds + micros / 1e6, abs=1)
+    assert due == pytest.approx(seconds * 1000 + micros / 1000, abs=1000)
     assert (await work.one()).payload == b"later"
 
 
@@ -610,22 +609,6 @@ async def test_depth_counts_waiting_and_claimed_items(work: Any, store: Store):
     assert (await store.backlogs.depth("poll"))[0] == 2
 
 
-async def test_due_at_knows_only_waiting_items(work: Any, store: Store, keys: Keys):
-    at = await store.now() + 60
-    await work.put("a", "a1", at=at)
-    assert await store.backlogs.due_at(keys, "poll", [("a", "a1")]) == [
-        pytest.approx(at, abs=0.001)
-    ]
-    assert await store.backlogs.due_at(keys, "poll", [("a", "a2")]) == [None]
-
-
-async def test_due_at_answers_in_the_order_of_the_question(work: Any, store: Store, keys: Keys):
-    for lane, item, at in (("a", "a1", 3e9), ("b", "a1", 1e9), ("b", "b1", 2e9)):
-        await work.put(lane, item, at=at)
-    asked = [("b", "b1"), ("a", "b1"), ("a", "a1"), ("b", "a1")]
-    assert await store.backlogs.due_at(keys, "poll", asked) == [2e9, None, 3e9, 1e9]
-
-
 # --- twice --------------------------------------------------------------------------------
 
 
@@ -707,8 +690,8 @@ async def test_a_retry_is_not_due_before_its_time(work: Any, wait_until: Any):
     claim, later = await work.one(), await work.store.now() + 0.1
     await work.store.backlogs.settle([Settlement(claim, later, b"tried", failed=True)])
     assert await work.claim() == []
-    (due,) = await work.store.backlogs.due_at(work.keys, "poll", [("a", "old")])
-    assert due == pytest.approx(later, abs=0.002)
+    due = await work.store.connection.redis.zscore(work.keys.retries("poll", "a"), "old")
+    assert due == pytest.approx(later * 1000, abs=2)
     found: list[Claim] = []
 
     async def claimed() -> list[Claim]:

@@ -43,9 +43,9 @@ class Waits:
 
     async def within(self, item: str) -> float:
         """In how many seconds a job is polled."""
-        (at,) = await self.store.backlogs.due_at(self.keys, "poll", [("a", item)])
+        at = await self.store.connection.redis.zscore(self.keys.due("poll", "a"), item)
         assert at is not None
-        return at - await self.store.now()
+        return float(at) / 1000 - await self.store.now()
 
 
 @pytest.fixture

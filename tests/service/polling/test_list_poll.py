@@ -80,9 +80,10 @@ class Bench:
     async def wait(self, job: object, source: str = "paged") -> float:
         """Seconds until a job is polled next."""
         keys = self.store.shard(source, str(job))
-        (at,) = await self.store.backlogs.due_at(keys, "poll", [(source, f"{source}/{job}")])
+        redis = self.store.connection.redis
+        at = await redis.zscore(keys.due("poll", source), f"{source}/{job}")
         assert at is not None
-        return at - await self.store.now()
+        return float(at) / 1000 - await self.store.now()
 
     async def mirrored(self, job: object, source: str = "paged") -> Any:
         """What the mirror would repeat."""
