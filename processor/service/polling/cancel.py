@@ -59,7 +59,7 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
         await put_back(context, claim, await context.store.now() + pause)
         return
     if not failure:
-        await context.store.clear_stall(source.name)
+        await context.store.stalled_sources.clear(source.name)
     problem = redact(source, failure.reason)[:MAX_ERROR] if failure else ""
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
@@ -79,7 +79,7 @@ async def _wait_for_token(
     """Put a call back that was not sent, and pause and stall its source, as a poll does."""
     pause = schedule.UNAUTHORIZED_PAUSE
     log.warning("cancel_postponed", source=source.name, job=job.id, reason=reason, again_in=pause)
-    await context.store.stall(source.name, reason)
+    await context.store.stalled_sources.note(source.name, reason)
     await put_back(context, claim, await context.store.now() + pause)
 
 

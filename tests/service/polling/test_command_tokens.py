@@ -326,14 +326,14 @@ async def test_a_cancel_call_that_was_not_sent_for_want_of_a_token_waits(
     assert "it ended with exit code 3" in entry["reason"]
     assert HUSH not in json.dumps(logs, default=str)
     assert await bench.poll() == []  # the source is paused
-    assert "exit code 3" in (await bench.store.stalled())["costly"]
+    assert "exit code 3" in (await bench.store.stalled_sources.read())["costly"]
     assert (provider.canceled, await notes(bench, "costly")) == ([], [])
     token_command.prints(HUSH)
     await end_pause(bench, "costly")
     assert await bench.poll() == ["cancel:costly/1"]
     assert provider.canceled == ["1"]
     assert [word for _, word, _ in await notes(bench, "costly")] == ["cancel_sent"]
-    assert await bench.store.stalled() == {}
+    assert await bench.store.stalled_sources.read() == {}
     assert (await bench.store.backlogs.depth("poll"))[0] == 0
 
 
