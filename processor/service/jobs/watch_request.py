@@ -143,7 +143,7 @@ def with_request(job: Job, request: ParsedWatchRequest) -> Job:
         metadata=job.metadata | body.metadata,
         params=job.params | body.params,
         deadline=deadline,
-        deadline_at=job.deadline_at if body.deadline is None else job.created_at + deadline,
+        deadline_at=job.deadline_at + (deadline - job.deadline),  # from the start of this attempt
         polling=_polling(job.polling, body),
         aliases=(*job.aliases, *(a for a in request.aliases if a not in names)),
         callbacks=callbacks,

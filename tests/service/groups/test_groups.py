@@ -217,6 +217,15 @@ async def test_by_default_the_deadline_is_the_latest_of_the_members(bench: Any):
     assert not group.own_deadline
 
 
+async def test_a_member_that_runs_again_keeps_its_deadline(bench: Any):
+    await bench.watch("1", deadline="1h")
+    await bench.push(id="1", status="failed", attempt=1)
+    await bench.push(id="1", status="running", attempt=2)
+    before = await bench.job("1")
+    await bench.group({"source": "lab", "id": "1", "deadline": "1h"})
+    assert (await bench.job("1")).deadline_at == before.deadline_at
+
+
 async def test_a_deadline_reads_the_jobs_once_more(bench: Any):
     """The entries that told the group were lost, as a part of a cluster may lose its last second."""
     await bench.group("lab/1", deadline="1ms")

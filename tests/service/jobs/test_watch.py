@@ -105,6 +105,28 @@ async def test_a_deadline_counts_from_creation_and_moves_its_timer(bench: Any):
     assert found.job.deadline == 5 * HOUR
 
 
+async def test_a_repeated_put_leaves_the_deadline_of_a_rerun_unchanged(bench: Any):
+    await bench.watch("1", deadline="2h")
+    await bench.push(id="1", status="failed", attempt=1)
+    await bench.push(id="1", status="running", attempt=2)
+    before = await bench.job("1")
+    found, _ = await bench.watch("1", deadline="2h")
+    assert (found.job.attempt, found.job.deadline_at) == (2, before.deadline_at)
+
+
+async def test_a_new_deadline_of_a_rerun_counts_from_its_start(bench: Any):
+    first, _ = await bench.watch("1", deadline="2h")
+    await bench.push(id="1", status="failed", attempt=1)
+    await bench.push(id="1", status="running", attempt=2)
+    before = await bench.job("1")
+    assert before.deadline_at > first.job.deadline_at
+    found, _ = await bench.watch("1", deadline="3h")
+    assert found.job.deadline_at == pytest.approx(before.deadline_at + HOUR, abs=1e-5)
+    assert await bench.due("ingest", "deadline:lab/1") == pytest.approx(
+        found.job.deadline_at, abs=0.002
+    )
+
+
 INVALID = [
     ("a bad duration", {"deadline": "soon"}, "deadline"),
     ("a bad interval", {"poll": PollSettings("often")}, "poll.every"),
