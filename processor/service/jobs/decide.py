@@ -250,8 +250,14 @@ def timers(
 
 def _is_polled(job: Job, inputs: DecisionInputs) -> bool:
     source = inputs.source
-    usual = job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
+    expects_end = job.state not in FINAL or has_later_deadline(job, inputs.now)
+    usual = expects_end and job.polling.enabled and source.poll(job.kind) is not None
     return usual or confirmation.awaits_confirmation(job, source, inputs.now)
+
+
+def has_later_deadline(job: Job, now: float) -> bool:
+    """Whether a job that has expired by our deadline was given a later one, until which it is polled."""
+    return job.provisional and now < job.deadline_at
 
 
 def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs, hurry: Hurry | None) -> float:

@@ -153,8 +153,12 @@ def _change(
 def _timers(
     before: Job | None, job: Job, request: ParsedWatchRequest, inputs: DecisionInputs
 ) -> list[WorkItem]:
-    """The timers that this PUT changes: a repeated PUT does not postpone a poll."""
-    reschedule = before is None or before.polling != job.polling
+    """The timers that this PUT changes: a repeated PUT does not postpone a poll.
+
+    A later deadline has a job that has expired by the earlier one polled again.
+    """
+    moved = before is None or before.deadline_at != job.deadline_at
+    reschedule = before is None or before.polling != job.polling or (job.provisional and moved)
     items = timers(before, job, inputs, reschedule=reschedule)
     final = request.submitted and request.submitted.state in FINAL
     if final and job.state not in FINAL and request.source.poll(job.kind):

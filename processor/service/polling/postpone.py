@@ -3,7 +3,8 @@
 A refused poll goes behind the others: if the provider refuses this job only, none of them starves.
 
 A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another. The
-last poll of a job that has expired by our deadline is repeated only for the account's trouble.
+last poll of a job that has expired by our deadline is repeated only for the account's trouble, unless
+a PUT gave it a later deadline.
 """
 
 import math
@@ -99,7 +100,8 @@ def _was_last(job: Job, source: Source, failure: PollFailure, now: float) -> boo
     """Whether this failure is the end of polling a job that has expired by our deadline."""
     if not job.provisional or confirmation.awaits_confirmation(job, source, now):
         return False
-    return now - (job.ended_at or now) >= LAST_POLL_REPEATED.get(failure.kind, 0.0)
+    until = max(job.ended_at or now, job.deadline_at)
+    return now - until >= LAST_POLL_REPEATED.get(failure.kind, 0.0)
 
 
 def _again_in(job: Job, failure: PollFailure, interval: float, pause: float | None) -> float:

@@ -133,7 +133,7 @@ def test_a_deadline_that_moved_or_was_claimed_early_is_written_again(source: Sou
 
 PUSHED = PROFILE.replace("[poll]", '[push]\nid = "/id"\nstatus = "/status"\n\n[poll]')
 DAY = 86_400.0  # seconds
-EXPIRED = {"state": State.EXPIRED, "provisional": True}
+EXPIRED = {"state": State.EXPIRED, "provisional": True, "deadline_at": NOW}
 
 
 @pytest.mark.parametrize("fields", [EXPIRED, {"polling": Polling(enabled=False)}])
@@ -162,6 +162,13 @@ def test_a_job_that_has_ended_is_not_polled_without_such_a_push(
     source = source_of(tmp_path, PUSHED, f'trust = "{trust}"')
     job = fresh(source, **{"poll_requested_at": NOW, **fields})
     assert timers(job, job, inputs(source, NOW + 60.0), reschedule=True) == []
+
+
+def test_a_job_that_has_expired_is_polled_until_a_later_deadline(source: Source):
+    job = fresh(source, **EXPIRED | {"deadline_at": NOW + 60.0})
+    for age, polled in ((59.0, True), (60.0, False)):
+        puts = timers(job, job, inputs(source, NOW + age), reschedule=True)
+        assert [put.backlog for put in puts] == ["poll"] * polled
 
 
 TOOK = Durations(((300.0, 300.0), (310.0, 320.0)) * 50)

@@ -88,3 +88,50 @@ async def test_a_last_poll_that_is_always_refused_is_given_up_a_day_after_the_de
     monkeypatch.setitem(postpone.LAST_POLL_REPEATED, "unauthorized", 0.0)  # the day is over
     assert await bench.poll() == ["lab/1"]
     assert await bench.due("poll", "lab/1") is None
+
+
+@pytest.mark.parametrize("answer", [(200, {"status": "running"}), (502, {}), (404, {}), (200, {})])
+async def test_a_later_deadline_has_an_expired_job_polled_on(
+    bench: Any, provider: Any, expire: Any, polled: Any, answer: tuple[int, dict[str, str]]
+):
+    provider.says("1", answer[0], **answer[1])
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    await bench.watch("1", deadline="1h")
+    for _ in range(2):
+        assert await polled(bench) == ["lab/1"]
+    assert await bench.due("poll", "lab/1") is not None
+    assert await bench.due("ingest", "deadline:lab/1") is None
+    provider.says("1", status="succeeded")
+    await bench.make_due("poll", "lab/1")
+    assert await polled(bench) == ["lab/1"]
+    assert [kind for _, kind in await bench.events()] == ["job.expired", "job.succeeded"]
+
+
+async def test_after_the_later_deadline_an_expired_job_is_not_polled_any_more(
+    bench: Any, provider: Any, expire: Any, polled: Any
+):
+    provider.says("1", status="running")
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    later = await bench.store.now() - (await bench.job("1")).created_at + 0.2
+    await bench.watch("1", deadline=f"{later:.3f}s")
+    while await bench.due("poll", "lab/1") is not None:
+        await polled(bench)
+    assert await bench.store.now() >= (await bench.job("1")).deadline_at
+    await bench.ingest()
+    assert [kind for _, kind in await bench.events()] == ["job.expired"]
+
+
+@pytest.mark.parametrize("request_", [{"poll": False}, {"deadline": "50ms"}, {"deadline": SOON}])
+async def test_without_polls_or_a_later_deadline_an_expired_job_is_not_polled(
+    bench: Any, provider: Any, expire: Any, polled: Any, request_: dict[str, Any]
+):
+    provider.says("1", status="running")
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    await bench.watch("1", **({"deadline": "1h"} | request_))
+    assert await bench.due("poll", "lab/1") is None
