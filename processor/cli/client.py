@@ -17,7 +17,7 @@ from processor.cli.http_request import DEFAULT_PORTS, Response
 
 RESPONSE_TIMEOUT = 75.0  # seconds; the longest wait of the API is 60
 STREAM_TIMEOUT = 45.0  # seconds without even a ping: the stream is dead
-MULTIPLE_CHOICES, UNAUTHORIZED = 300, 401
+MULTIPLE_CHOICES, UNAUTHORIZED, NOT_FOUND = 300, 401, 404
 
 
 class UnreachableError(CommandError):
@@ -29,6 +29,10 @@ class UnreachableError(CommandError):
         if isinstance(error, TimeoutError):
             remedy = "it is slow or starting: try again, or ask `ringback doctor`"
         super().__init__(f"cannot reach {url} ({self.reason}): {remedy}", Exit.UNREACHABLE)
+
+
+class NotFoundError(CommandError):
+    """The server does not have what a call is about."""
 
 
 def path(*segments: str) -> str:
@@ -189,7 +193,8 @@ class Client:
         if status == UNAUTHORIZED:
             refused = "refuses this key" if self._headers else "needs a key"
             raise CommandError(f"{self.url} {refused}: {REMEDY}")
-        raise CommandError(_error_message(self.url, status, raw), code_of_status(status))
+        error = NotFoundError if status == NOT_FOUND else CommandError
+        raise error(_error_message(self.url, status, raw), code_of_status(status))
 
 
 def _address(url: str) -> tuple[str, str, int | None, str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from processor.cli import options, output
-from processor.cli.client import Client, job_path
+from processor.cli.client import Client, NotFoundError, job_path
 from processor.cli.exit_codes import CommandError
 from processor.cli.lazy_group import command_group
 
@@ -120,16 +120,30 @@ def remove(
 ) -> None:
     """Stop watching jobs: nobody is called back, and late pushes about them are ignored.
 
+    Jobs that are not found are named at the end, with exit code 2; the others are removed.
+
     Examples: `ringback jobs rm encoder 1 2`, `ringback jobs rm encoder/1 --callback cb_1`.
     """
     named = [name for _, name in options.jobs(names)]
     if not named:
         raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID")
     more = ("callbacks", callback) if callback else ()
-    for name in named:
-        server.call("DELETE", job_path(*name.split("/", 1), *more))
-    removed = [f"removed {callback or 'job'} {'of ' if callback else ''}{name}" for name in named]
-    output.result({"jobs": named, "removed": callback or True}, *removed, json=json)
+    removed: list[str] = []
+    missing: list[str] = []
+    try:
+        for name in named:
+            try:
+                server.call("DELETE", job_path(*name.split("/", 1), *more))
+                removed.append(name)
+            except NotFoundError as error:
+                missing.append(str(error))
+    finally:  # also after an error of a later one
+        what = f"{callback} of" if callback else "job"
+        if removed:
+            done = {"jobs": removed, "removed": callback or True}
+            output.result(done, *(f"removed {what} {name}" for name in removed), json=json)
+    if missing:
+        raise CommandError("; ".join(missing))
 
 
 def group() -> typer.Typer:

@@ -240,6 +240,39 @@ def test_jobs_and_callbacks_are_removed(stub: Stub, ringback: Run):
     assert ringback("jobs", "rm").code == 2
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_jobs_that_are_not_there_do_not_keep_others_from_being_removed(
+    stub: Stub, ringback: Run, form: tuple[str, ...]
+):
+    stub.responds("DELETE /v1/jobs/wistia/1", None, status=204)
+    stub.responds("DELETE /v1/jobs/wistia/3", None, status=204)
+    problem = PROBLEM | {"detail": "no job wistia/8"}
+    stub.responds("DELETE /v1/jobs/wistia/8", problem, status=404)
+    ended = ringback("jobs", "rm", "wistia", "8", "1", "9", "3", *form)
+    assert ended.code == 2
+    if form:
+        assert ended.json == {"jobs": ["wistia/1", "wistia/3"], "removed": True}
+    else:
+        assert ended.out.splitlines() == ["removed job wistia/1", "removed job wistia/3"]
+    assert ended.err.splitlines() == [
+        "ringback: Not found: no job wistia/8; Not found: no job wistia/9"
+    ]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_an_error_does_not_hide_which_jobs_were_removed(
+    stub: Stub, ringback: Run, form: tuple[str, ...]
+):
+    stub.responds("DELETE /v1/jobs/wistia/1", None, status=204)
+    problem = {"title": "Unavailable", "detail": "Redis is down"}
+    stub.responds("DELETE /v1/jobs/wistia/2", problem, status=503)
+    ended = ringback("jobs", "rm", "wistia", "1", "2", "3", *form)
+    assert ended.code == 5
+    assert ended.out.count("wistia/1") == 1
+    assert "wistia/2" not in ended.out
+    assert "Redis is down" in ended.err
+
+
 def test_wait_goes_on_after_a_restart_of_the_server(stub: Stub, ringback: Run):
     stub.responds(WAIT, waited(job("1", "running")), PROBLEM, waited(job("1", "succeeded")))
     stub.answers[WAIT][1] = (503, JSON, b"{}")
