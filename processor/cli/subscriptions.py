@@ -1,6 +1,7 @@
 """`ringback subscriptions …`: list, add, change and remove subscriptions."""
 
 import time
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from processor.cli.replay import replay, replay_all
 from processor.cli.setting_options import SettingOptions
 
 CHECK_EVERY = 0.1  # seconds between looks at a delivery
+MAX_LIMIT = 200  # items of a page
+SHORTEST_PAUSE = 1.0  # seconds; what is due later than its event by less is just not made yet
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 
 
@@ -131,38 +134,76 @@ def send_test(
 ) -> None:
     """Send a subscription.test event to a subscription, and say what came of the first attempt.
 
-    Ends with 0 if the subscriber took it, 1 if not, 4 if nothing was attempted in time.
+    Ends with 0 if the subscriber took it, 1 if not, 4 if nothing was attempted in time; at once if
+    the subscriber is paused for longer.
 
     Example: `ringback subscriptions test sub_1 --timeout 10s`.
     """
+    limit = options.seconds(timeout) or 0.0
+    before = _deliveries(server, subscription, limit=1)["items"]
+    since = _created(before[0]) if before else None
     event = _post(server, subscription, "test")["event_id"]
-    delivery = _attempted(server, subscription, event, options.seconds(timeout) or 0.0)
-    code, text = _outcome(delivery)
+    delivery = _attempted(server, subscription, event, since, limit)
+    code, text = _outcome(delivery, limit)
     output.result({"event_id": event, "delivery": delivery}, text, json=json)
     raise typer.Exit(code)
 
 
 def _attempted(
-    server: Client, subscription: str, event: str, limit: float
+    server: Client, subscription: str, event: str, since: datetime | None, limit: float
 ) -> dict[str, Any] | None:
-    """The delivery of an event once an attempt was made, or as it is when the time is up."""
+    """The delivery of an event once an attempt was made, or as it is when the time is up; at once if
+    no attempt comes before. No delivery before `since` is of it.
+    """
     deadline = time.monotonic() + limit
     while True:
-        page = server.get("/v1/deliveries", subscription=subscription)
-        found = next((one for one in page["items"] if one["event_id"] == event), None)
-        if (found and (found["attempts"] or found["state"] != "pending")) or (
-            time.monotonic() >= deadline
-        ):
+        found = _delivery(server, subscription, event, since)
+        if found and (found["attempts"] or found["state"] != "pending" or _is_late(found, limit)):
+            return found
+        if time.monotonic() >= deadline:
             return found
         time.sleep(CHECK_EVERY)
 
 
-def _outcome(delivery: dict[str, Any] | None) -> tuple[Exit, str]:
+def _delivery(
+    server: Client, subscription: str, event: str, since: datetime | None
+) -> dict[str, Any] | None:
+    """The delivery of an event, on the pages that have deliveries since then."""
+    cursor = None
+    while True:
+        page = _deliveries(server, subscription, limit=MAX_LIMIT, cursor=cursor)
+        items, cursor = page["items"], page["next"]
+        found = next((one for one in items if one["event_id"] == event), None)
+        if found or not cursor or (since and _created(items[-1]) < since):
+            return found
+
+
+def _deliveries(server: Client, subscription: str, **page: object) -> Any:
+    return server.get("/v1/deliveries", subscription=subscription, **page)
+
+
+def _created(delivery: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(delivery["created_at"])
+
+
+def _is_late(delivery: dict[str, Any], limit: float) -> bool:
+    """Whether the next attempt comes more than so many seconds after the event: after a pause."""
+    at, wait = delivery["next_attempt_at"], timedelta(seconds=max(limit, SHORTEST_PAUSE))
+    return at is not None and datetime.fromisoformat(at) - _created(delivery) > wait
+
+
+def _outcome(delivery: dict[str, Any] | None, limit: float) -> tuple[Exit, str]:
     """What came of a delivery."""
     if delivery is None or (delivery["state"] == "pending" and not delivery["attempts"]):
+        if delivery and _is_late(delivery, limit):
+            until = delivery["next_attempt_at"]
+            return Exit.TIMEOUT, (
+                f"nothing was sent: after failures, or because it asked for it, the subscriber is "
+                f"paused until {until}, when this is sent"
+            )
         return Exit.TIMEOUT, (
-            "nothing was sent in time: `ringback doctor` says whether workers run, and whether "
-            "its secret can be decrypted"
+            "nothing was sent in time: `ringback doctor` says whether workers run, and whether its "
+            "secret can be decrypted, `ringback deliveries list` what waits for its `rate`"
         )
     if not delivery["attempts"]:
         return Exit.FAILED, f"nothing was sent: {delivery['reason']}"

@@ -48,17 +48,18 @@ class Deliveries:
         return found
 
     async def pending(self, target: str, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
-        """Deliveries of a target that wait or are claimed, each with the time of its next attempt:
-        None while it is made, or waits for an earlier event of its job. At most `limit` of all
-        shards: claimed ones, then retries, then new ones; of each the soonest first. The lane of a
-        subscription has its id; the callbacks of a host share one.
+        """Deliveries of a target that wait or are claimed, each with the time of its next attempt, not
+        before a pause of its lane ends: None while it is made, or waits for an earlier event of its
+        job. At most `limit` of all shards: claimed ones, then retries, then new ones; of each the
+        soonest first. The lane of a subscription has its id; the callbacks of a host share one.
         """
+        paused_until = await self._paused_until(lane)
         rows: list[tuple[int, float, int, bytes]] = []
         for keys in self._shards:
             parts = await self._waiting(keys, target, lane, limit)
             rows += [(n, at, keys.shard, item) for n, part in enumerate(parts) for item, at in part]
         times = {
-            (shard, item): None if n == 0 or at == NOT_YET else at / 1000
+            (shard, item): None if n == 0 or at == NOT_YET else max(at, paused_until[shard]) / 1000
             for n, at, shard, item in sorted(rows)
         }
         shown = list(times)[:limit]
@@ -68,6 +69,14 @@ class Deliveries:
             found = await self._payloads(keys, [item for _, item in here])
             payloads |= zip(here, found, strict=True)
         return [(payload, times[row]) for row in shown if (payload := payloads[row])]
+
+    async def _paused_until(self, lane: str) -> list[float]:
+        """Until when a lane is paused in each shard, in milliseconds; 0 if it is not."""
+        found = [
+            await self._connection.ask(self._connection.redis.hget(keys.paused["deliver"], lane))
+            for keys in self._shards
+        ]
+        return [float(until or 0) for until in found]
 
     async def _waiting(
         self, keys: Keys, target: str, lane: str, limit: int

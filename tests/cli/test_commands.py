@@ -758,7 +758,7 @@ def delivery(state: str, *attempts: dict[str, Any], **more: object) -> dict[str,
         "type": "job.failed",
         "state": state,
         "reason": None,
-        "created_at": "2026",
+        "created_at": "2026-11-22T10:00:00Z",
         "next_attempt_at": None,
         "attempts": attempts,
         **more,
@@ -791,6 +791,44 @@ def test_a_test_event_ends_as_its_first_attempt(
     assert (ended.code, text in ended.out) == (code, True)
     ended = ringback("subscriptions", "test", "sub_1", "--json", "--timeout", "300ms")
     assert ended.json == {"event_id": "evt_1", "delivery": json.loads(json.dumps(after))}
+
+
+def test_a_test_event_is_found_behind_newer_deliveries(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/subscriptions/sub_1/test", {"event_id": "evt_1"}, status=202)
+    other = delivery("delivered") | {"event_id": "evt_2"}
+    tested = delivery("delivered", {"status": 204, "error": None, "seconds": 0.01})
+    pages = [([other], "a"), ([other], "b"), ([other], "c"), ([tested], None)]
+    listed = [{"items": items, "next": following} for items, following in pages]
+    stub.responds("GET /v1/deliveries", *listed)
+    assert ringback("subscriptions", "test", "sub_1", "--timeout", "300ms").code == 0
+    calls = [call for call, _ in stub.calls if call.startswith("GET")]
+    assert [call.partition("cursor=")[2] for call in calls] == ["", "", "b", "c"]
+    assert "limit=200" in calls[1]
+
+
+def test_a_test_event_is_not_looked_for_behind_older_deliveries(
+    stub: Stub, ringback: Run, monkeypatch
+):
+    monkeypatch.setattr(subscriptions, "CHECK_EVERY", 0.01)
+    stub.responds("POST /v1/subscriptions/sub_1/test", {"event_id": "evt_1"}, status=202)
+    newest = delivery("delivered") | {"event_id": "evt_2"}
+    older = newest | {"created_at": "2026-11-22T09:59:59.9Z"}
+    page = {"items": [newest, older], "next": "a"}
+    stub.responds("GET /v1/deliveries", page)
+    assert ringback("subscriptions", "test", "sub_1", "--timeout", "50ms").code == 4
+    assert not [call for call, _ in stub.calls if "cursor" in call]
+
+
+def test_a_test_event_of_a_paused_subscriber_says_until_when_and_does_not_wait(
+    stub: Stub, ringback: Run
+):
+    stub.responds("POST /v1/subscriptions/sub_1/test", {"event_id": "evt_1"}, status=202)
+    paused = delivery("pending", next_attempt_at="2026-11-22T10:10:00Z")
+    stub.responds("GET /v1/deliveries", {"items": [paused], "next": None})
+    ended = ringback("subscriptions", "test", "sub_1", "--timeout", "9m")
+    assert ended.code == 4
+    assert "paused until 2026-11-22T10:10:00Z" in ended.out
+    assert "doctor" not in ended.out
 
 
 SUBSCRIPTION = {"id": "sub_1", "url": "https://e.com", "events": [], "sources": []}
@@ -862,7 +900,16 @@ def test_deliveries_are_listed_and_retried(stub: Stub, ringback: Run):
     stub.responds("GET /v1/deliveries", {"items": [item], "next": None})
     row = ringback("deliveries", "list", "sub_1", "--state", "failed").out.splitlines()[1]
     assert row.split() == [
-        *("evt_1.sub_1", "wistia/1", "job.failed", "pending", "2", "refused", "2027", "2026")
+        *(
+            "evt_1.sub_1",
+            "wistia/1",
+            "job.failed",
+            "pending",
+            "2",
+            "refused",
+            "2027",
+            "2026-11-22T10:00:00Z",
+        )
     ]
     stub.responds("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
     assert "due" in ringback("deliveries", "retry", "evt_1.sub_1").out

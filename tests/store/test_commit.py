@@ -495,6 +495,19 @@ async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys, fre
     assert [found.alias_of for found in await store.jobs.read(keys, [name_of(job)])] == ["1"]
 
 
+async def test_the_next_attempt_of_a_paused_subscriber_comes_when_its_pause_ends(
+    store: Store, keys: Keys
+):
+    now = 4_000_000_000
+    items = [WorkItem("deliver", "t", f"evt_{at}.t", at, b"%d" % at) for at in (now, now + 9)]
+    await store.backlogs.enqueue_new(keys, items)
+    await store.backlogs.pause("deliver", "t", now + 5)
+    assert await store.deliveries.pending("t", "t", 5) == [
+        (b"%d" % now, now + 5),
+        (b"%d" % (now + 9), now + 9),
+    ]
+
+
 async def test_the_first_waiting_deliveries_of_all_shards_are_read(store_of: Any):
     store, now = store_of(shards=2), 4_000_000_000
     for keys in store.shards:

@@ -252,7 +252,10 @@ class Delivery(msgspec.Struct):
     state: str
     reason: str | None
     next_attempt_at: Annotated[
-        Time | None, msgspec.Meta(description="Null while it is made, and once it has ended")
+        Time | None,
+        msgspec.Meta(
+            description="Not before a pause of the subscriber ends; null while it is made, and once it has ended"
+        ),
     ]
     created_at: Time
     attempts: list[Attempt]
