@@ -27,6 +27,7 @@ from processor.web.query_params import (
     page,
     read_cursor,
     segment,
+    short_page,
     write_cursor,
 )
 from processor.web.request_body import Json, read_as, read_nothing
@@ -80,9 +81,9 @@ class Jobs:
 
     async def callbacks(self, request: Request) -> Response:
         """List where a job calls back."""
-        check_query(request)
+        check_query(request, "limit", "cursor")
         found = await list_callbacks(self._context, *self._name(request))
-        return Json({"items": found, "next": None})
+        return Json(short_page(request, found))
 
     async def delete_callback(self, request: Request) -> Response:
         """Take a callback of a job back."""

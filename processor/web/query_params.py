@@ -99,16 +99,27 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
     next: str | None
 
 
-def page(request: Request, items: Sequence[Item], key: Callable[[Item], Key]) -> Page[Item]:
-    """The page of a whole list, ordered by `key`, that `limit` and `cursor` ask for.
+def page(
+    request: Request, items: Sequence[Item], key: Callable[[Item], Key], *, short: bool = False
+) -> Page[Item]:
+    """The page of a whole list, ordered by `key`, that `limit` and `cursor` ask for; of a
+    `short` list without a `limit` all.
 
     A cursor is the key of the last item shown, so it holds when that item is removed.
     """
     after = cursor(request)
     rest = [item for item in items if after is None or key(item) > after]
-    shown = rest[: limit(request)]
+    whole = short and "limit" not in request.query_params
+    shown = rest if whole else rest[: limit(request)]
     more = len(rest) > len(shown)
     return Page(shown, write_cursor(key(shown[-1]) if more else None))
+
+
+def short_page(request: Request, items: Sequence[Item]) -> Page[Item]:
+    """The page of a short list in its own order: all of it, unless `limit` asks for less."""
+    numbered = list(enumerate(items))
+    shown = page(request, numbered, lambda row: (row[0], ""), short=True)
+    return Page([item for _, item in shown.items], shown.next)
 
 
 def cursor(request: Request) -> Key | None:

@@ -11,7 +11,7 @@ from processor.service.jobs.poll_interval import first_poll
 from processor.service.runtime.context import Context
 from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.poll_errors import PollError
-from processor.web.query_params import check_query
+from processor.web.query_params import check_query, short_page
 from processor.web.request_body import Json
 
 
@@ -23,8 +23,8 @@ class Sources:
 
     async def list(self, request: Request) -> Response:
         """Every source: how it receives pushes, how it is polled, whether it is stalled."""
-        check_query(request)
-        return Json({"items": await views(self._context), "next": None})
+        check_query(request, "limit", "cursor")
+        return Json(short_page(request, await views(self._context)))
 
 
 async def views(context: Context) -> list[dict[str, Any]]:

@@ -78,6 +78,17 @@ async def test_an_unusable_source_shows_what_it_lacks(web: Web) -> None:
     assert found["unsigned"] is None  # it can be polled
 
 
+async def test_sources_are_listed_page_by_page_or_all_at_once(web: Web) -> None:
+    every = await web.items("/v1/sources")
+    params: dict[str, Any] = {"limit": 2}
+    found: list[Any] = []
+    while params.get("cursor", "first"):
+        page = (await web("GET", "/v1/sources", params=params)).json()
+        assert 1 <= len(page["items"]) <= 2
+        found, params = found + page["items"], params | {"cursor": page["next"]}
+    assert found == every
+
+
 async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
     found = {source.pop("name"): source for source in await web.items("/v1/sources")}
     assert found["feed"] == {

@@ -116,6 +116,10 @@ async def test_callbacks_are_listed_without_their_secrets_and_taken_back(
     for name in ("one", "two"):
         await web("PUT", JOB, {"callback_url": f"{provider.url}/{name}", "callback_secret": SECRET})
     one, two = await web.items(f"{JOB}/callbacks")
+    page = (await web("GET", f"{JOB}/callbacks?limit=1")).json()
+    assert page["items"] == [one]
+    page = (await web("GET", f"{JOB}/callbacks?limit=1&cursor={page['next']}")).json()
+    assert page == {"items": [two], "next": None}
     assert [one["url"], two["url"]] == [f"{provider.url}/one", f"{provider.url}/two"]
     assert one.keys() == {"id", "url"}
     gone = f"{JOB}/callbacks/{one['id']}"

@@ -146,7 +146,8 @@ async def test_another_method_is_405_naming_all_there_are(
         "/v1/subscriptions/sub_fixed?limit=1",
         "/v1/deliveries?subscription=sub_fixed&after=x",
         "/v1/events?cursor=x",
-        "/v1/sources?limit=1",
+        "/v1/sources?state=x",
+        "/v1/jobs/feed/1/callbacks?state=x",
         "/v1/groups?state=x",
         "/v1/groups/g?limit=1",
         "/v1/groups/g/jobs?state=x",
@@ -173,7 +174,7 @@ async def test_a_second_value_is_422_and_not_the_only_one_that_counts(web: Web, 
 
 
 LISTS = ["/v1/jobs", "/v1/groups", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]
-LISTS += ["/v1/deliveries?subscription=sub_fixed"]
+LISTS += ["/v1/deliveries?subscription=sub_fixed", "/v1/sources", "/v1/jobs/feed/1/callbacks"]
 
 
 @pytest.mark.parametrize("path", LISTS)

@@ -147,8 +147,8 @@ OPERATIONS = (
     Operation(
         *("get", f"{_JOB}/callbacks", "listCallbacks", "List where a job calls back"),
         {200: Response("All of them; secrets are not shown", schemas.Callback, many=True)},
-        (404, 422),
-        ("source", "job"),
+        (400, 404, 422),
+        ("source", "job", "limit_of_all", "cursor"),
     ),
     Operation(
         *("delete", f"{_JOB}/callbacks/{{callback}}", "removeCallback", "Take a callback back"),
@@ -357,7 +357,8 @@ OPERATIONS = (
             "List all sources: how they receive pushes and are polled",
         ),
         {200: Response("All sources", schemas.Source, many=True)},
-        (422,),
+        (400, 422),
+        ("limit_of_all", "cursor"),
     ),
     Operation(
         *(

@@ -47,7 +47,7 @@ def _header(name: str, description: str, *, required: bool = False, **schema: An
 
 _ID = r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f]+$"
 _BASE64 = "^[A-Za-z0-9_-]+={0,2}$"  # opaque: only what this server returned is valid
-_LIMITS = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
 _WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
 
 PARAMETERS = {
@@ -75,7 +75,8 @@ PARAMETERS = {
         "as JSON; all of them, if there are several",
     ),
     "in_group": _query("group", "Only the jobs of this group, in its order"),
-    "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
+    "limit": Parameter("limit", "query", "Items of a page", _LIMIT | {"default": LIMIT}),
+    "limit_of_all": Parameter("limit", "query", "Items of a page; by default all", _LIMIT),
     "cursor": _query("cursor", "`next` of the previous page", pattern=_BASE64),
     "wait": Parameter(
         "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
