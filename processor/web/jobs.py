@@ -9,6 +9,7 @@ from starlette.responses import Response
 from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
+from processor.service.groups.query import find as find_group
 from processor.service.groups.wait import wait_for_job
 from processor.service.jobs import listing, query as jobs_query, watch, watch_request
 from processor.service.jobs.callbacks import list_callbacks, remove_callback
@@ -106,7 +107,9 @@ class Jobs:
         check_query(request, *names, repeatable=("metadata",))
         query, state = request.query_params, choice(request, "state", list(State))
         metadata = [key_and_value(text) for text in query.getlist("metadata")]
-        wanted = listing.JobFilter(query.get("source"), state, metadata, query.get("group"))
+        if (group := query.get("group")) is not None:
+            await find_group(self._context, group)
+        wanted = listing.JobFilter(query.get("source"), state, metadata, group)
         return Json(await page_of_jobs(self._context, wanted, limit(request), query.get("cursor")))
 
     def _name(self, request: Request) -> tuple[str, str]:

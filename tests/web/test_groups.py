@@ -347,7 +347,12 @@ async def test_jobs_are_listed_by_group(web: Web) -> None:
     assert [job["id"] for job in listed] == ["0", "1", "2", "4", "5", "6", "7", "8"]
     odd = await web.items("/v1/jobs", group="g", limit=2, metadata="odd:1")
     assert [job["id"] for job in odd] == ["1", "5", "7"]
-    assert await web.items("/v1/jobs", group="nothing") == []
+
+
+async def test_the_jobs_of_an_empty_group_are_an_empty_list_and_of_no_group_404(web: Web) -> None:
+    await web("POST", GROUPS, {"id": "g", "jobs": [], "open": True})
+    assert await web.items("/v1/jobs", group="g") == []
+    assert "typo" in refused(await web("GET", "/v1/jobs?group=typo"), 404)
 
 
 @pytest.mark.parametrize(

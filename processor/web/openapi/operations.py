@@ -103,7 +103,7 @@ OPERATIONS = (
     Operation(
         *("get", "/v1/jobs", "listJobs", "List jobs, those with the latest deadline first"),
         {200: Response("A page; it may be short and still have a `next`", schemas.Job, many=True)},
-        (400, 422),
+        (400, 404, 422),
         ("of_source", "in_state", "with_metadata", "in_group", "limit", "cursor"),
     ),
     Operation(

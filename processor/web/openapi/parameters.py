@@ -74,7 +74,9 @@ PARAMETERS = {
         "`key:value`, split at the first colon: only jobs whose metadata has this value, as text or "
         "as JSON; all of them, if there are several",
     ),
-    "in_group": _query("group", "Only the jobs of this group, in its order"),
+    "in_group": _query(
+        "group", "Only the jobs of this group, in its order; 404 if there is none of this id"
+    ),
     "limit": Parameter("limit", "query", "Items of a page", _LIMIT | {"default": LIMIT}),
     "limit_of_all": Parameter("limit", "query", "Items of a page; by default all", _LIMIT),
     "cursor": _query("cursor", "`next` of the previous page", pattern=_BASE64),
