@@ -47,8 +47,9 @@ def replay_all(server: Client, subscription: str, body: dict[str, Any]) -> dict[
     """Replay to the end, in several calls."""
     where = path("v1", "subscriptions", subscription, "replay")
     total: dict[str, Any] = server.call("POST", where, body)
+    wanted = {name: value for name, value in body.items() if name != "since"}
     while total["next"]:
-        more = server.call("POST", where, body | {"after": total["next"]})
+        more = server.call("POST", where, wanted | {"after": total["next"]})
         sums = {name: total[name] + more[name] for name in COUNTS}
         total = more | sums | {"oldest": total["oldest"] or more["oldest"]}
     return total

@@ -111,6 +111,8 @@ async def _span(context: Context, request: ReplayRequest) -> tuple[list[str], li
             raise InvalidValue("until: it is before `since`; exchange them")
         ends = [min(end, position_at(until), key=sort_key) for end in ends]
     if request.after is not None:
+        if since is not None:
+            raise InvalidValue("after: it stands instead of `since`; send one of them")
         return events.read_cursor(request.after), ends
     if since is None:
         raise InvalidValue(

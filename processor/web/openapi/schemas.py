@@ -47,7 +47,7 @@ class ReplayRequest(replay_replay.ReplayRequest, frozen=True):
     """`since` and `until` are times with a zone, or how long ago: `24h`.
 
     `events` and `source` narrow the subscription's own filter; state `failed` means only dead
-    letters. `again` repeats delivered events too. `after` continues from a `next`.
+    letters. `again` repeats delivered events too. `after` continues from a `next`, and stands instead of `since`.
     """
 
 
