@@ -6,8 +6,9 @@ JOB_TYPES = ("job.started", "job.progressed", *COMPLETED)
 POLL_STALLED = "job.poll_stalled"
 GROUP_COMPLETED = "group.completed"
 DISABLED = "subscription.disabled"
+TEST = "subscription.test"
 EVENT_TYPES = (*JOB_TYPES, POLL_STALLED, GROUP_COMPLETED, DISABLED)
-"""What a filter may name; `subscription.test` is sent to one subscription only, and never named."""
+"""What a filter may name; TEST is sent to one subscription only, and never named."""
 
 TYPES_BY_NAME = {"job.completed": COMPLETED}
 """Names that stand for several event types in a filter."""

@@ -76,6 +76,19 @@ async def test_a_format_holds_for_what_waits_too(web: Web, provider: Any) -> Non
     assert headers["content-type"] == "application/cloudevents+json"
 
 
+async def test_a_test_event_that_arrived_cannot_be_retried_and_says_why(
+    web: Web, provider: Any
+) -> None:
+    provider.tell("")
+    made = await make(web, url=f"{provider.url}/in")
+    sent = (await web("POST", f"{ALL}/{made['id']}/test")).json()
+    await web.deliver()
+    delivery = f"/v1/deliveries/{sent['event_id']}.{made['id']}/retry"
+    said = refused(await web("POST", delivery, {"again": True}), 409)
+    assert "subscriptions test" in said
+    assert "7 days" not in said
+
+
 async def test_another_signature_is_409_with_the_remedy(web: Web) -> None:
     made = await make(web)
     one = f"{ALL}/{made['id']}"
@@ -169,6 +182,7 @@ REPLAYS: list[tuple[Any, int, str]] = [
     ({"since": "1h", "source": "nobody"}, 422, "nobody"),
     ({"since": "1h", "colour": "red"}, 422, "colour"),
     ({"after": "x"}, 400, "cursor"),
+    ({"since": "1h", "after": "WzAsIiJd"}, 422, "after: it stands instead of `since`"),
 ]
 
 

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Conflict, NotFound, WrongKeyType
+from processor.event_types import TEST
 from processor.model import ARRIVED, Delivery, Subscription
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
@@ -113,6 +114,11 @@ async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
     store = context.store
     body = await store.redeliveries.body(keys, record.event_id)
     body = body or await store.events.find(keys, record.event_id, record.created_at - CREATED_AFTER)
+    if body is None and record.type == TEST:
+        raise Conflict(
+            f"{record.id}: the event of a test is not kept; `ringback subscriptions test "
+            f"{record.target}` sends another"
+        )
     if body is None:
         raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")
     return body

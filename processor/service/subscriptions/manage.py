@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from processor import signing
 from processor.config.secrets import MASK
 from processor.errors import Conflict, NotFound
+from processor.event_types import TEST
 from processor.formats import signing_secrets
 from processor.model import Subscription
 from processor.payload import utc
@@ -126,14 +127,12 @@ async def test(context: Context, target: str) -> str:
     event = f"evt_test_{secrets.token_hex(8)}"
     now = await context.store.now()
     body = {
-        "type": "subscription.test",
+        "type": TEST,
         "timestamp": utc(now),
         "data": {"subscription": found.id, "message": "Ringback can reach this URL"},
     }
-    item = delivery_item(event, "subscription.test", found.id, found.id, now)
-    new_event = NewEvent(
-        event, "subscription.test", msgspec.json.encode(body), (item,), logged=False
-    )
+    item = delivery_item(event, TEST, found.id, found.id, now)
+    new_event = NewEvent(event, TEST, msgspec.json.encode(body), (item,), logged=False)
     await context.store.jobs.enqueue_deliveries(context.store.shards[0], new_event)
     return event
 

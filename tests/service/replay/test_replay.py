@@ -577,7 +577,7 @@ async def test_a_test_event_cannot_be_retried_once_it_is_dead(desk: Desk):
     await manage.test(desk.context, made.id)
     await desk.deliver()
     await update.enable(desk.context, made.id)
-    with pytest.raises(Conflict, match="not in the log"):
+    with pytest.raises(Conflict, match="subscriptions test"):
         await retry.retry(desk.context, await only(desk, made))
 
 
