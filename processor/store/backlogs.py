@@ -204,8 +204,11 @@ class Backlogs:
         first = settled[0].claim if settled else paused[0][0]
         today = day_of(await self._connection.now())
         args = ScriptArgs(keys, keys.paused[first.backlog])
+        for s in settled:
+            args.add_settlement(s, today)
         packed = args.pack(
-            settled=[args.settlement(s, today) for s in settled],
+            settled=len(settled),
+            targets=args.targets,
             paused=[
                 {"lane": args.lane(c.backlog, c.lane), "at": int(at * 1000)} for c, at in paused
             ],

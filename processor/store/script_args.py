@@ -57,7 +57,8 @@ class ScriptArgs:
         self._blobs: list[bytes] = []
         self._fields: list[str | float | bool | None] = []
         self._lanes = _Lanes(keys, self._indexes)
-        self._targets: dict[tuple[str, bool], dict[str, int]] = {}
+        self.targets: list[dict[str, int]] = []  # of settle.lua
+        self._targets: dict[tuple[str, bool], int] = {}
 
     @property
     def keys(self) -> list[str]:
@@ -193,36 +194,38 @@ class ScriptArgs:
         for claim in change.done:
             fields += (lanes[claim.backlog, claim.lane], claim.item)
 
-    def settlement(self, s: Settlement, today: int) -> dict[str, Any]:
-        """What settle.lua does with a claim; `today` is the day since 1970."""
-        claim = s.claim
-        packed: dict[str, Any] = {"lane": self.lane(claim.backlog, claim.lane), "item": claim.item}
-        if s.requires_token or s.at is not None:
-            packed["token"] = claim.token
-        if s.order:
-            order = self.key(self._names.order(claim.lane, s.order.job))
-            packed |= {"order": order, "sequence": s.order.sequence}
-            packed["may_be_skipped"] = s.may_be_skipped
+    def add_settlement(self, s: Settlement, today: int) -> None:
+        """Add what settle.lua does with a claim; `today` is the day since 1970."""
+        claim, order = s.claim, s.order
+        self._fields += (
+            self._lanes[claim.backlog, claim.lane],
+            claim.item,
+            claim.token if s.requires_token or s.at is not None else None,
+            self.key(self._names.order(claim.lane, order.job)) if order else None,
+        )
         if s.at is not None:
-            payload = self.blob(s.payload)
-            return packed | {"at": round(s.at * 1000), "payload": payload, "failed": s.failed}
-        return packed if s.event is None else packed | self._ended(s, s.event, today)
+            sequence = order.sequence if order else None
+            at, payload = round(s.at * 1000), self.blob(s.payload)
+            self._fields += (at, payload, s.failed, sequence, s.may_be_skipped)
+        elif s.event is None:
+            self._fields += (None,) * 5
+        else:
+            target = record = None
+            if s.target is not None and s.record is not None:
+                target = self._target(s.target, today, delivered=s.delivered)
+                record = self.blob(s.record)
+            event = self._indexes[self._names.event(s.event)]
+            self._fields += (None, event, target, record, s.event)
 
-    def _ended(self, s: Settlement, event: str, today: int) -> dict[str, Any]:
-        """The end of a delivery."""
-        packed: dict[str, Any] = {"event": self.key(self._names.event(event))}
-        if s.record is not None and s.target is not None:
-            packed |= self._ended_of(s.target, today, delivered=s.delivered)
-            packed |= {"record": self.blob(s.record), "id": event}
-        return packed
-
-    def _ended_of(self, target: str, today: int, *, delivered: bool) -> dict[str, int]:
-        """Where the ends of a target's deliveries are recorded; the same for all of them."""
+    def _target(self, target: str, today: int, *, delivered: bool) -> int:
+        """The index in `targets` of where the ends of a target's deliveries are recorded."""
         found = self._targets.get((target, delivered))
         if found is None:
             keys = self._names.ended(target, today)
             log, length = (keys.delivered, RECORDS) if delivered else (keys.dead, DEAD_RECORDS)
-            found = self._targets[target, delivered] = {"log": self.key(log), "length": length}
+            row = {"log": self.key(log), "length": length}
             if delivered and target.startswith("sub_"):
-                found |= {"today": self.key(keys.today), "yesterday": self.key(keys.yesterday)}
+                row |= {"today": self.key(keys.today), "yesterday": self.key(keys.yesterday)}
+            self.targets.append(row)
+            found = self._targets[target, delivered] = len(self.targets)
         return found

@@ -1,32 +1,35 @@
 -- What stays of deliveries that ended: their records, and the ids of the events that a subscription
 -- got on a day, so that a replay skips them.
 
--- Appends the record of an ended delivery {log (index in KEYS), length (records at most), record
--- (index in ARGV)} to its stream, and notes the stream in `streams`.
-local function add_record(streams, d)
-  redis.call('XADD', KEYS[d.log], 'MAXLEN', '~', d.length, '*', 'delivery', ARGV[d.record])
-  streams[d.log] = true
+-- A TARGET is {log (the stream of its records), length (records at most), and of a subscription
+-- that got events: today and yesterday (the sets of their ids)}; keys are indexes in KEYS.
+
+-- Notes that a delivery of an event to a target ended; `record` is an index in ARGV.
+local function note_end(target, record, id)
+  redis.call('XADD', KEYS[target.log], 'MAXLEN', '~', target.length, '*', 'delivery', ARGV[record])
+  target.ids = target.ids or {}
+  target.ids[#target.ids + 1] = id
 end
 
--- Notes in `delivered` that an event was delivered: {today, yesterday, id}, where the days are
--- indexes of their sets in KEYS.
-local function note_delivered(delivered, d)
-  delivered[d.today] = delivered[d.today] or { yesterday = d.yesterday }
-  table.insert(delivered[d.today], d.id)
+-- Adds ids to the set of today. One that has `most` of them replaces the one of the day before:
+-- `most` is more than the log keeps, so that it has none of those events any more.
+local function add_delivered(today, yesterday, ids, most)
+  if redis.call('SCARD', today) >= most then
+    redis.call('UNLINK', yesterday)
+    redis.call('RENAME', today, yesterday)
+  end
+  for from = 1, #ids, 1000 do
+    redis.call('SADD', today, unpack(ids, from, math.min(from + 999, #ids)))
+  end
+  redis.call('EXPIRE', today, 691200)
 end
 
--- Writes what was noted. A day's set that has `most` ids replaces the one of the day before: `most`
--- is more than the log keeps, so that it has none of those events any more.
-local function write_delivered(delivered, most)
-  for today, ids in pairs(delivered) do
-    local day, yesterday = KEYS[today], KEYS[ids.yesterday]
-    if redis.call('SCARD', day) >= most then
-      redis.call('UNLINK', yesterday)
-      redis.call('RENAME', day, yesterday)
+-- Writes what was noted; records last `keep` seconds from now.
+local function write_ends(targets, keep, most)
+  for _, t in ipairs(targets) do
+    if t.ids then
+      redis.call('EXPIRE', KEYS[t.log], keep)
+      if t.today then add_delivered(KEYS[t.today], KEYS[t.yesterday], t.ids, most) end
     end
-    for from = 1, #ids, 1000 do
-      redis.call('SADD', day, unpack(ids, from, math.min(from + 999, #ids)))
-    end
-    redis.call('EXPIRE', day, 691200)
   end
 end
