@@ -17,7 +17,7 @@ from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidVal
 from processor.model import HistoryEntry, Job, Origin
 from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
-from processor.service.jobs.decide import CANCEL, IncomingUpdate
+from processor.service.jobs.decide import CANCEL, IncomingUpdate, has_later_deadline
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
 from processor.service.polling import budget
 from processor.service.polling.poll import TIMEOUT
@@ -34,13 +34,20 @@ log = structlog.get_logger()
 
 
 async def cancel(context: Context, source: Source, claim: Claim) -> None:
-    """Make one claimed call, unless the job has ended or runs again by now."""
+    """Make one claimed call, unless the job has ended or runs again by now.
+
+    If a PUT has given the job a later deadline meanwhile, the call waits until then.
+    """
     keys = context.store.shards[claim.shard]
     (lookup,) = await context.store.jobs.read(keys, [claim.item.removeprefix(CANCEL)])
     job = lookup.job
     attempt, sent = _numbers(claim)
     if job is None or not job.provisional or job.attempt != attempt:
         await context.store.backlogs.settle([Settlement(claim)])
+        return
+    if has_later_deadline(job, await context.store.now()):
+        again = Settlement(claim, job.deadline_at, claim.payload)
+        await context.store.backlogs.settle([again])
         return
     if source.poll(job.kind) is None:  # as a poll does
         await wait_for_configuration(context, claim, job)
@@ -58,8 +65,6 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
         pause = schedule.source_pause(failure.kind, failure.retry_after) or 0.0
         await put_back(context, claim, await context.store.now() + pause)
         return
-    if not failure:
-        await context.store.stalled_sources.clear(source.name)
     problem = redact(source, failure.reason)[:MAX_ERROR] if failure else ""
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
@@ -108,7 +113,10 @@ async def _send(context: Context, source: Source, job: Job) -> PollFailure | Non
         return PollFailure("failed", str(error))
     failure = provider.read_cancel_response(source.profile, job.kind, response, asked_at)
     await budget.obey(context, source, response, failure)
-    return check_token(source, account, failure)
+    failure = check_token(source, account, failure)
+    if failure is None or failure.kind not in {"unauthorized", "outdated"}:
+        await context.store.stalled_sources.clear(source.name)
+    return failure
 
 
 def _entry(job: Job, problem: str) -> HistoryEntry:

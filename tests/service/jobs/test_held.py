@@ -372,10 +372,12 @@ async def test_a_job_that_is_registered_again_takes_a_push_again(bench: Any):
     assert (await bench.job("a", SOURCE)).state is State.SUCCEEDED
 
 
-async def test_a_push_that_waited_for_its_job_counts_for_that_record_only(bench: Any):
-    await hold(bench, "a", event="a")
+async def test_a_push_that_was_held_counts_for_every_record_of_its_job(bench_of: Any):
+    """It was held under a name that turned out to be another job's."""
+    bench = await bench_of(shards=1)
     await register(bench, "a")
-    assert (await bench.push(SOURCE, id="a", status="succeeded", event="a")).duplicates == 1
-    await unwatch(bench.context, SOURCE, "a")
-    await register(bench, "a")
-    assert (await bench.push(SOURCE, id="a", status="succeeded", event="a")).accepted == 1
+    running = {"id": "x", "alias": "k", "status": "running"}
+    assert (await bench.push(SOURCE, **running, event="1")).held == 1
+    await register(bench, "a", aliases=["x"])
+    assert (await bench.push(SOURCE, **running, event="1")).duplicates == 1
+    assert (await bench.job("a", SOURCE)).state is State.RUNNING

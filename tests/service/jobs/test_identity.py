@@ -364,3 +364,11 @@ async def test_a_mark_of_an_earlier_version_stands_for_every_record(bench: Any):
     await watch.unwatch(bench.context, "lab", "a")
     await bench.watch("a")
     assert (await bench.push(id="a", status="succeeded")).duplicates == 1
+
+
+async def test_a_push_is_a_duplicate_though_the_uid_of_its_job_does_not_show(bench: Any):
+    """The record begins with the id, which is longer than what is read of it once it is escaped."""
+    job = '"' * 512
+    await bench.push(id=job, status="running", event="1")
+    await bench.push(id=job, status="running", event="2")
+    assert (await bench.push(id=job, status="running", event="1")).duplicates == 1

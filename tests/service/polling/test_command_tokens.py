@@ -337,6 +337,37 @@ async def test_a_cancel_call_that_was_not_sent_for_want_of_a_token_waits(
     assert (await bench.store.backlogs.depth("poll"))[0] == 0
 
 
+async def test_a_refusal_for_another_reason_shows_that_the_token_is_good(
+    bench: Any, provider: Any, token_command: TokenCommand, wait_until: Any
+):
+    token_command.prints(HUSH, "sys.exit(3)")
+    await expire(bench, wait_until, "costly")
+    await bench.poll()
+    token_command.prints(HUSH)
+    provider.cancel_status = 409
+    await end_pause(bench, "costly")
+    assert await bench.poll() == ["cancel:costly/1"]
+    assert [word for _, word, _ in await notes(bench, "costly")] == ["cancel_failed"]
+    assert await bench.store.stalled_sources.read() == {}
+
+
+async def test_a_cancel_call_that_waits_keeps_waiting_if_its_job_gets_a_later_deadline(
+    bench: Any, provider: Any, token_command: TokenCommand, wait_until: Any
+):
+    token_command.prints(HUSH, "sys.exit(3)")
+    await expire(bench, wait_until, "costly")
+    await bench.poll()
+    await bench.watch("1", "costly", deadline="2h")
+    token_command.prints(HUSH)
+    await end_pause(bench, "costly")
+    assert await bench.poll() == ["cancel:costly/1"]
+    assert provider.canceled == []
+    keys = bench.store.shards[0]
+    due = await bench.store.connection.redis.zscore(keys.due("poll", "costly"), "cancel:costly/1")
+    job = await bench.job("1", "costly")
+    assert due == pytest.approx(job.deadline_at * 1000, abs=1)
+
+
 async def test_a_401_renews_the_token_and_the_job_is_canceled_at_once(
     bench: Any,
     provider: Any,

@@ -20,7 +20,7 @@ local function mark_seen(push, head, keep)
   local uid = uid_in(head ~= '' and head or redis.call('GETRANGE', name, 0, HEAD))
   if redis.call('SET', seen, uid, 'NX', 'PX', keep) then return true end
   local of = redis.call('GET', seen)
-  if of == uid or of == '1' or not is_record(head) then return false end
+  if of == uid or of == '1' or uid == '1' or not is_record(head) then return false end
   redis.call('SET', seen, uid, 'PX', keep)
   return true
 end

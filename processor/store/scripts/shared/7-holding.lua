@@ -1,5 +1,5 @@
 -- Holds pushes about jobs that nobody has registered yet.
--- Uses: lanes, names, marks, held
+-- Uses: lanes, names, held
 
 -- Holds a PUSH {seen, item, payload, held, names: its job's, the id first; indexes in KEYS, of the
 -- payload in ARGV; uid: the record's, if the name has none yet} within the `limits` {keep (of the
@@ -15,9 +15,8 @@ local function hold_push(push, lane, limits, now)
   if is_alias then return found end
   local count = tonumber(redis.call('HGET', lane.waiting, 'held:' .. lane.name)) or 0
   if limits.most and count >= limits.most then return 3 end
-  if found == '' then found = 'held-' .. push.uid end
-  redis.call('SET', name, found, 'PX', limits.reserve)
-  redis.call('SET', KEYS[push.seen], uid_in(found), 'PX', limits.keep)
+  redis.call('SET', name, found ~= '' and found or 'held-' .. push.uid, 'PX', limits.reserve)
+  redis.call('SET', KEYS[push.seen], '1', 'PX', limits.keep) -- its job may get another record
   local last = tonumber(redis.call('ZRANGE', held, -1, -1, 'WITHSCORES')[2]) or 0
   local arrived = math.max(now, last + 1 / 1024) -- ms: each later than the one before
   if redis.call('ZADD', held, arrived, push.item) == 1 then count_held(lane, 1) end
