@@ -6,11 +6,10 @@ local HEAD = 1023 -- bytes of a record that show its uid, after source, provider
 local function is_record(head) return head:find('^%d') ~= nil end
 
 -- The uid of the record that a name is or will be, `gone` of a deleted job; 1 if it does not show:
--- the name is an alias, or the id is very long.
+-- the name is an alias, or updates are held under it, or the id is very long.
 local function uid_in(head)
   if head == 'gone' then return head end
-  return head:match('^new%-(%x+)$') or head:match('^held%-(%x+)$')
-    or is_record(head) and head:match(',"uid":"(%x+)"') or '1'
+  return head:match('^new%-(%x+)$') or is_record(head) and head:match(',"uid":"(%x+)"') or '1'
 end
 
 -- Marks a push for `keep` (ms); false if it has a mark already. `head`: what its job's name was. If
