@@ -28,7 +28,7 @@ class State(StrEnum):
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED})
 
-SUCCESSES = range(200, 300)  # status codes of a subscriber that took an event
+SUCCESSES = range(200, 300)  # HTTP status codes
 
 
 class Origin(StrEnum):

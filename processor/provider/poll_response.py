@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from processor.errors import Unreadable
 from processor.http_time import parse_retry_after, parse_wait
-from processor.model import HttpResponse, Origin, StatusUpdate
+from processor.model import SUCCESSES, HttpResponse, Origin, StatusUpdate
 from processor.provider.condition import StatusField
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.job_ids import bare_id, full_id
@@ -19,7 +19,7 @@ from processor.provider.rate_limit_headers import exhausted_for
 PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outdated", "failed"]
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
-SUCCESSES, REDIRECTIONS = range(200, 300), range(300, 400)
+REDIRECTIONS = range(300, 400)
 BEGINNING = 64  # bytes of a body that tell whether it is JSON
 BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, also those of UTF-16
 LONGEST_EXCERPT = 200  # characters of a body that explain a failure

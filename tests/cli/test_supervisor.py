@@ -128,7 +128,7 @@ def test_redis_stops_last_and_a_slow_receiver_takes_no_time_from_the_others(
         "time.sleep(60)"
     )
     stages = {"redis": StopOrder.STORE, "worker": StopOrder.WORK, "web": StopOrder.WORK}
-    takes = {"redis": 0, "worker": 0, "web": 1}
+    takes = {"redis": 0, "worker": 0, "web": 1}  # seconds until each has ended
     supervisor.add(
         [
             python(name, code.format(story=str(story), name=name, takes=takes[name]), stage)

@@ -17,7 +17,7 @@ from processor.model import Attempt, Subscription
 from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
 from processor.service.subscriptions.update import disable
-from processor.service.subscriptions.validation import lane_of
+from processor.service.subscriptions.validation import lane_of_target
 from processor.store.subscriber_health import AttemptOutcome, SubscriberHealth
 from processor.store.work_items import LaneLimits
 from processor.subscription_settings import MAX_CONCURRENCY
@@ -85,7 +85,7 @@ class CircuitBreakers:
         One that ran beside a failure that was counted is not counted, but its `Retry-After` holds.
         While Redis cannot count, attempts are not counted: nothing else may depend on it.
         """
-        lane = target.id if target.id.startswith("sub_") else lane_of(target.url)
+        lane = lane_of_target(target)
         outcome = outcome_of(attempt)
         if outcome == "ok" and lane not in self._known:
             return
@@ -136,6 +136,6 @@ def outcome_of(attempt: Attempt) -> AttemptOutcome:
     """Whether an attempt succeeded, or the subscriber refused it or was unavailable."""
     if attempt.status is None or attempt.status in BUSY:
         return "unavailable"
-    if attempt.status // 100 == 2:  # noqa: PLR2004 - HTTP's success
+    if attempt.succeeded:
         return "ok"
     return "refused" if attempt.status in REFUSED else "unavailable"

@@ -91,7 +91,7 @@ async def _wait_for_token(
 async def _send(context: Context, source: Source, job: Job) -> PollFailure | None:
     """Ask the provider to cancel a job; why it did not take the request, if it did not.
 
-    ConfigError if there is no token to send it with, BudgetSpent if it may not be sent now.
+    Raises ConfigError if there is no token, and BudgetSpent if the request may not be sent now.
     """
     asked_at = await context.store.now()
     account = await source.account_now()

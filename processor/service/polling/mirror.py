@@ -101,7 +101,7 @@ class Mirror:
     ) -> MirrorResponse | None:
         """The answer to a new poll; None if it fails, or one failed a moment ago.
 
-        That a reader without a key is refused, by limits that are only theirs, is no such failure.
+        A refusal by the limits for readers without a key does not count as a failure.
         """
         name = (source.name, stored.id)
         if self._failed.get(name):

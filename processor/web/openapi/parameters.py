@@ -75,7 +75,7 @@ PARAMETERS = {
         "as JSON; all of them, if there are several",
     ),
     "in_group": _query(
-        "group", "Only the jobs of this group, in its order; 404 if there is none of this id"
+        "group", "Only the jobs of this group, in its order; 404 if there is no such group"
     ),
     "limit": Parameter("limit", "query", "Items of a page", _LIMIT | {"default": LIMIT}),
     "limit_of_all": Parameter("limit", "query", "Items of a page; by default all", _LIMIT),

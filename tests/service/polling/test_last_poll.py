@@ -10,6 +10,12 @@ from processor.service.jobs.watch import poll_now
 from processor.service.polling import postpone
 
 SOON = "100ms"
+NO_END: list[tuple[int, dict[str, str]]] = [
+    (200, {"status": "running"}),
+    (502, {}),
+    (404, {}),
+    (200, {}),
+]
 
 
 @pytest.fixture
@@ -61,7 +67,7 @@ async def test_a_job_that_ended_while_no_worker_polled_is_found_after_its_deadli
     assert (await bench.job("1")).state is State.SUCCEEDED
 
 
-@pytest.mark.parametrize("answer", [(200, {"status": "running"}), (502, {}), (404, {}), (200, {})])
+@pytest.mark.parametrize("answer", NO_END)
 async def test_a_last_poll_that_finds_no_end_is_not_repeated(
     bench: Any, provider: Any, expire: Any, polled: Any, answer: tuple[int, dict[str, str]]
 ):
@@ -90,7 +96,7 @@ async def test_a_last_poll_that_is_always_refused_is_given_up_a_day_after_the_de
     assert await bench.due("poll", "lab/1") is None
 
 
-@pytest.mark.parametrize("answer", [(200, {"status": "running"}), (502, {}), (404, {}), (200, {})])
+@pytest.mark.parametrize("answer", NO_END)
 async def test_a_later_deadline_has_an_expired_job_polled_on(
     bench: Any, provider: Any, expire: Any, polled: Any, answer: tuple[int, dict[str, str]]
 ):
