@@ -124,14 +124,12 @@ def start(tmp_path: Path):
 Start = Callable[..., Up]
 
 
-def test_up_prints_its_url_and_stops_in_order(start: Start):
+def test_up_prints_its_url_and_stops_all_processes(start: Start):
     one = start("--workers", "2")
     assert one.ready().startswith("Ringback is ready at http://127.0.0.1:")
     until(lambda: one.pids("began").keys() == {"web", "worker-1", "worker-2", "clock"})
     assert one.end() == 0
-    ended = list(one.pids("ended"))
-    assert ended[0] == "web"
-    assert set(ended[1:]) == {"worker-1", "worker-2", "clock"}
+    assert one.pids("ended").keys() == {"web", "worker-1", "worker-2", "clock"}
     none, made = one.errors.read_text().splitlines()
     assert none == "no ringback.toml in this folder: running without sources"
     assert made.startswith("made an API key, which is kept in ")
