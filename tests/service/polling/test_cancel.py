@@ -74,7 +74,7 @@ async def test_its_failure_is_in_the_history(bench: Any, provider: Any, wait_unt
 async def test_a_call_answered_429_is_sent_again_after_retry_after(
     bench: Any, provider: Any, wait_until: Any
 ):
-    provider.cancel_status, provider.cancel_headers = 429, {"Retry-After": "1"}
+    provider.cancel_status, provider.cancel_headers = 429, {"Retry-After": "3"}
     await expire(bench, wait_until)
     await bench.poll()
     assert await bench.poll() == []

@@ -103,21 +103,24 @@ async def test_many_large_answers_at_once_share_the_room(bench: Any, provider: A
 async def test_a_large_answer_that_is_not_strict_json_does_not_hold_up_others(
     bench: Any, provider: Any, polled: Any, odd: str
 ):
-    """Its tolerant reader takes long, and must let the event loop run meanwhile."""
+    """Its tolerant reader takes long, and must let the event loop run meanwhile.
+
+    In processor time of this process: what other programs take counts for nobody.
+    """
     words = WORDS * 12
     body = json.dumps({"id": "1", "status": "succeeded", "words": words, "odd": 7})
     body = body.replace('"odd": 7', f'"odd": {odd}')
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(Unreadable):
         read_json(body.encode())
-    at_once, longest = time.perf_counter() - began, 0.0
+    at_once, longest = time.process_time() - began, 0.0
 
     async def run_all_the_time() -> None:
         nonlocal longest
         while True:
-            before = time.perf_counter()
+            before = time.process_time()
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - before)
+            longest = max(longest, time.process_time() - before)
 
     provider.raw("1", body)
     await bench.watch("1")
