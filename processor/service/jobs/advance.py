@@ -26,6 +26,7 @@ from processor.store.reserve import deliveries_price
 from processor.store.work_items import NOW, Settlement
 
 CHANGE_OVERHEAD = 1000  # bytes of a change beside result and metadata
+DELIVERY_SIZE = 300  # bytes of a delivery beside the body of its event, which all share
 MAX_TRIES = 3  # commits of a job that others change at the same time
 LOGGED = 10  # ids of jobs in one line of the log
 RETRY_AFTER = 60.0  # seconds until an update that cannot be written is tried again
@@ -239,7 +240,7 @@ def size_of(change: Change) -> int:
     job = change.job
     size = CHANGE_OVERHEAD + len(memoryview(job.result))
     for event in change.events:
-        size += len(event.body)
+        size += len(event.body) + DELIVERY_SIZE * len(event.deliveries)
     return size + len(_encode(job.metadata)) if job.metadata else size
 
 
