@@ -261,9 +261,8 @@ async def test_a_worker_gets_no_more_than_it_has_room_for(store: Store, keys: Ke
     room = Room(3, 1 << 20, lambda _: WIDE)
     done = await store.jobs.commit_and_claim(keys, "0", [change], room)
     assert done is not None
-    claims = [done.claims]
-    for _ in range(3):
-        claims.append(await store.backlogs.claim(keys, "deliver", 2, lambda _: WIDE))
+    later = [await store.backlogs.claim(keys, "deliver", 2, lambda _: WIDE) for _ in range(3)]
+    claims = [done.claims, *later]
     assert list(map(len, claims)) == [3, 2, 2, 0]
     assert sorted(claim.item for part in claims for claim in part) == lanes
 

@@ -4,9 +4,10 @@
 -- Claims what can start now in LANEs {name, items, lanes, due, retries, claimed, capacity, gap (ms
 -- per item, 0: no budget), burst (items at once), share (the claimer's, of the capacity)}: of each
 -- a fair part of the claimer's room {limit (items), bytes (of payloads), lease (ms)}, within the
--- lane's capacity and budget; nothing of a paused lane. If there are more lanes than items, the last
--- ones get none. The bytes that a lane does not need are for the next ones. Sets `lane.at`: when a lane must be checked again. Returns of each item, one after
--- another: lane, item, payload, token (end of the lease), since when it was due.
+-- lane's capacity and budget; nothing of a paused lane. If there are more lanes than items, the
+-- last ones give none. The bytes that a lane does not need are for the next ones. Sets `lane.at`:
+-- when a lane must be checked again. Returns of each item, one after another: lane, item, payload,
+-- token (end of the lease), since when it was due.
 local function claim(lanes, room, paused, rate_limit, now)
   local part, claimed = math.ceil(room.limit / math.max(#lanes, 1)), {}
   for n, lane in ipairs(lanes) do
