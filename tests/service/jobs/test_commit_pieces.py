@@ -21,9 +21,7 @@ def test_the_deliveries_of_a_change_are_part_of_its_size(subscriptions: int):
         for n in range(subscriptions)
     ]
     body = b"x" * 1000
-    change = Change(
-        JOB, "", save=True, events=[NewEvent(event, "job.succeeded", body, deliveries)]
-    )
+    change = Change(JOB, "", save=True, events=[NewEvent(event, "job.succeeded", body, deliveries)])
     args = ScriptArgs(Keys(0))
     args.add_change(change, 4_000_000_000.0, b"x" * 300)
     sent = sum(map(len, args.keys)) + sum(map(len, args.pack()))
