@@ -19,6 +19,9 @@ Value = TypeVar("Value")
 Mode = Literal["all", "any"]
 
 STREAM_TIMEOUT = httpx.Timeout(15.0, read=45.0)  # seconds; the server pings every 15
+# Each wait holds a connection. With httpx's own limit of 100 other calls would wait for one of them, and
+# fail as if the server were away.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 EVENTS = "/v1/events"
 EVENT_STREAM = {"accept": "text/event-stream"}
 
@@ -28,7 +31,12 @@ def _options(url: str | None, key: str | None) -> dict[str, Any]:
     headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
     # No proxy sees what goes to this machine; redirects, which could send the key elsewhere, are
     # not followed.
-    return {"base_url": server.url, "headers": headers, "trust_env": not server.local}
+    return {
+        "base_url": server.url,
+        "headers": headers,
+        "trust_env": not server.local,
+        "limits": LIMITS,
+    }
 
 
 def _sent(request: Request) -> dict[str, Any]:
