@@ -50,7 +50,7 @@ Flow = Generator[Request | Pause, Any, Value]
 
 
 class Away(NamedTuple):
-    """A try that no server answered."""
+    """A try that no server answered, or that was refused for now."""
 
     failure: RingbackError
     retry_after: float = 0.0  # seconds
@@ -102,9 +102,15 @@ def _try(request: Request) -> Flow[Any]:
     except httpx.RequestError as error:
         held = time.monotonic() - began if isinstance(error, CUT) else 0.0
         return Away(unanswered(f"{request.method} {request.path}", error), held=held)
-    if response.status_code in UNAVAILABLE:
-        return Away(refusal(response), _retry_after(response))
-    return _document(response)
+    return _document(response) if response.status_code < OK else away_by(response)
+
+
+def away_by(response: httpx.Response) -> Away:
+    """What an answer that is not the one asked for means: another try later, else its error is raised."""
+    error = refusal(response)
+    if response.status_code not in UNAVAILABLE:
+        raise error
+    return Away(error, _retry_after(response))
 
 
 def unanswered(call: str, error: Exception) -> Unavailable:
@@ -142,7 +148,7 @@ def _hold(
 
 def _document(response: httpx.Response) -> Any:
     document = _json(response)
-    if response.status_code >= OK or not isinstance(document, dict):
+    if not isinstance(document, dict):
         raise refusal(response)
     return document
 

@@ -10,7 +10,6 @@ import httpx
 
 from ringback import calls
 from ringback.calls import Away, Flow, Patience, Pause, Request
-from ringback.errors import Unavailable
 from ringback.event_stream import MessageReader
 from ringback.model import Event, Group, Job, Subscription
 from ringback.settings import find_server
@@ -159,7 +158,7 @@ class Ringback:
 
         `types` are those of a subscription: `job.completed` is all four that end a job.
         EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
-        server.
+        server, with what it said last.
         """
         reader, wanted = MessageReader(after), calls.selected(types)
         patience = Patience()
@@ -169,15 +168,16 @@ class Ringback:
                 with self._http.stream(
                     "GET", EVENTS, **_streamed(wanted, reader.last_id)
                 ) as answer:
-                    if not calls.is_stream(answer):
+                    if calls.is_stream(answer):
+                        reader.begin()
+                        for data in answer.iter_bytes():
+                            patience.renew()
+                            for message in reader.feed(data):
+                                yield calls.event_of(message, reader.last_id)
+                    else:
                         answer.read()
-                        raise calls.refusal(answer)
-                    reader.begin()
-                    for data in answer.iter_bytes():
-                        patience.renew()
-                        for message in reader.feed(data):
-                            yield calls.event_of(message, reader.last_id)
-            except (httpx.RequestError, Unavailable) as error:
+                        away = calls.away_by(answer)
+            except httpx.RequestError as error:
                 away = Away(calls.unanswered(f"GET {EVENTS}", error))
             time.sleep(patience.pause(away))
 
@@ -315,7 +315,7 @@ class AsyncRingback:
 
         `types` are those of a subscription: `job.completed` is all four that end a job.
         EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
-        server.
+        server, with what it said last.
         """
         reader, wanted = MessageReader(after), calls.selected(types)
         patience = Patience()
@@ -325,15 +325,16 @@ class AsyncRingback:
                 async with self._http.stream(
                     "GET", EVENTS, **_streamed(wanted, reader.last_id)
                 ) as answer:
-                    if not calls.is_stream(answer):
+                    if calls.is_stream(answer):
+                        reader.begin()
+                        async for data in answer.aiter_bytes():
+                            patience.renew()
+                            for message in reader.feed(data):
+                                yield calls.event_of(message, reader.last_id)
+                    else:
                         await answer.aread()
-                        raise calls.refusal(answer)
-                    reader.begin()
-                    async for data in answer.aiter_bytes():
-                        patience.renew()
-                        for message in reader.feed(data):
-                            yield calls.event_of(message, reader.last_id)
-            except (httpx.RequestError, Unavailable) as error:
+                        away = calls.away_by(answer)
+            except httpx.RequestError as error:
                 away = Away(calls.unanswered(f"GET {EVENTS}", error))
             await asyncio.sleep(patience.pause(away))
 

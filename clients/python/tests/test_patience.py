@@ -192,3 +192,46 @@ def test_a_proxy_without_its_server_is_tried_again(
     with pytest.raises(ringback.Unavailable):
         run(kind, server.url, lambda client: client.subscribe("https://one.example/"))
     assert len(server.requests) == 1
+
+
+PROBLEM = json.dumps(
+    {"title": "Service unavailable", "detail": "4096 listeners", "request_id": "req_1"}
+).encode()
+
+
+@pytest.mark.usefixtures("short")
+def test_refused_events_say_what_the_server_said(script: Any, kind: Any) -> None:
+    refused = answer(PROBLEM, "503 Service Unavailable")
+    server = script(*[refused] * 30)
+    with pytest.raises(ringback.Unavailable) as caught:
+        take(kind, server.url, 1)
+    error = caught.value
+    assert (error.status, error.title, error.detail, error.request_id) == (
+        503,
+        "Service unavailable",
+        "4096 listeners",
+        "req_1",
+    )
+    assert 2 <= len(server.requests) < 30
+
+
+@pytest.mark.usefixtures("short")
+def test_refused_events_are_asked_for_again_when_the_server_says(
+    script: Any, kind: Any, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    monkeypatch.setattr("ringback.calls.TRY_FOR", 10.0)
+    refused = answer(PROBLEM, "503 Service Unavailable", b"retry-after: 1")
+    server = script(refused, STREAM + message(1))
+    (event,) = take(kind, server.url, 1)
+    assert event.id == "evt_1"
+    assert 1 <= clock() < 5
+
+
+def test_events_are_not_asked_for_again_after_an_error_of_the_server(
+    script: Any, kind: Any, clock: Any
+) -> None:
+    server = script(*[answer(PROBLEM, "500 Internal Server Error")] * 30)
+    with pytest.raises(ringback.Unavailable) as caught:
+        take(kind, server.url, 1)
+    assert (caught.value.status, len(server.requests)) == (500, 1)
+    assert clock() < 5
