@@ -5,6 +5,7 @@ client_address    which connections count as one sender's
 listener          accepts connections, a few at a time
 connection_limit  which idle connections are closed for new ones
 corked_transport  sends the head of a response together with its body
+close_delimited   a response without a length to a client of HTTP/1.0
 upgrade_offers    ignores offers to switch protocols (`Upgrade: h2c`)
 write_timeout     closes connections of slow readers
 read_timeout      closes connections of slow senders (slowloris)

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 
 from processor.web.body_budget import Body
 from processor.web.client_address import sender_of
+from processor.web.close_delimited import WITHOUT_CHUNKS, send_without_chunks
 from processor.web.corked_transport import CorkedTransport
 from processor.web.hooks import PATH as HOOKS
 from processor.web.process_limits import ProcessLimits
@@ -111,6 +112,8 @@ class BoundedProtocol(SlowRequestProtocol):
             return
         if self._last:
             self.cycle.keep_alive = False
+        if self.scope["http_version"] in WITHOUT_CHUNKS:
+            send_without_chunks(self.cycle)
         self._surplus = 0
         self._bodies.append(Body(self, self._sender))
         self._limits.connections.busy(self, self._sender)
