@@ -50,6 +50,7 @@ async def test_patch_replaces_only_the_given_settings(web: Web) -> None:
     assert answer.json() == made | fields == (await web("GET", one)).json()
     assert (await web("PATCH", one, {})).json() == made | fields
     assert (await web("PATCH", one, {"rate": None})).json() == made | fields | {"rate": None}
+    assert (await web("PATCH", one, {"sources": []})).json()["sources"] == []
 
 
 async def test_headers_are_replaced_as_a_whole_masked_and_sent(web: Web, provider: Any) -> None:
