@@ -21,17 +21,27 @@ def lock(data: Path) -> Iterator[int]:
     write the same append-only file, even if the `up` that started the first was killed.
     """
     path = data / "lock"
-    try:
+    with _writing(data):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"--data {data}: {error.strerror}: use a folder that you own") from None
     try:
         _acquire(descriptor, data)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with _writing(data):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _writing(data: Path) -> Iterator[None]:
+    """ConfigError if the block cannot write the lock."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"--data {data}: {error.strerror}: use a folder that you own, on a disk with room"
+        ) from None
 
 
 def _acquire(descriptor: int, data: Path) -> None:

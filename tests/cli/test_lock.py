@@ -1,6 +1,7 @@
 """The lock of a data directory: `ringback up` or its Redis holds it."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,22 @@ def gone() -> int:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"--data .*gone"), lock(tmp_path / "gone"):
         pass
+
+
+def test_a_folder_without_room_for_the_lock_is_named(tmp_path: Path):
+    """The kernel refuses the write, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with (
+            pytest.raises(ConfigError, match=r"--data .*: use a folder .* with room"),
+            lock(tmp_path),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_error_of_the_block_is_none_of_the_lock(tmp_path: Path):
+    with pytest.raises(OSError, match="other"), lock(tmp_path):
+        raise OSError("other")
