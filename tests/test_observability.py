@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 import yaml
 
 from processor.cli.app import build
-from processor.config.schema import Environment
+from processor.config.schema import Environment, SourceTable
+from processor.provider.profile import PollRules
 from processor.service.runtime.metrics import Metrics
 from processor.web.gauges import GAUGES
 
@@ -85,12 +87,26 @@ def test_an_alert_names_thing_place_and_remedy(name: str) -> None:
         assert f"$labels.{label}" in text, label
 
 
+REMEDIES = [(name, alert["annotations"]["remedy"]) for name, alert in BY_NAME.items()]
+KEYS = [
+    pytest.param(*found, id=f"{name}: {' '.join(found)}")
+    for name, remedy in REMEDIES
+    for found in re.findall(r"`(\w+)[^`]*` in \[(\w+)", remedy)
+]
+TABLES: dict[str, type[msgspec.Struct]] = {"sources": SourceTable, "poll": PollRules}
+
+
 def test_the_commands_of_the_remedies_exist() -> None:
     text = " ".join(alert["annotations"]["remedy"] for alert in ALERTS)
     commands = re.findall(r"`ringback ((?:[a-z]+ ?)+)", text)
     assert commands
     for words in commands:
         typer.main.get_command(build()).main([*words.split(), "--help"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(("key", "table"), KEYS)
+def test_a_key_that_a_remedy_names_belongs_to_that_table(key: str, table: str) -> None:
+    assert key in TABLES[table].__struct_encode_fields__
 
 
 def test_every_alert_is_documented() -> None:
