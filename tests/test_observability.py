@@ -16,7 +16,7 @@ import yaml
 from processor.cli.app import build
 from processor.config.schema import Environment, SourceTable
 from processor.provider.profile import PollRules
-from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.metrics import CALLBACK, Metrics
 from processor.web.gauges import GAUGES
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +88,11 @@ def test_an_alert_names_thing_place_and_remedy(name: str) -> None:
 
 
 REMEDIES = [(name, alert["annotations"]["remedy"]) for name, alert in BY_NAME.items()]
+COMMANDS = [
+    pytest.param(command, id=f"{name}: {command}")
+    for name, remedy in REMEDIES
+    for command in re.findall(r"`ringback ([^`]+)`", remedy)
+]
 KEYS = [
     pytest.param(*found, id=f"{name}: {' '.join(found)}")
     for name, remedy in REMEDIES
@@ -96,17 +101,29 @@ KEYS = [
 TABLES: dict[str, type[msgspec.Struct]] = {"sources": SourceTable, "poll": PollRules}
 
 
-def test_the_commands_of_the_remedies_exist() -> None:
-    text = " ".join(alert["annotations"]["remedy"] for alert in ALERTS)
-    commands = re.findall(r"`ringback ((?:[a-z]+ ?)+)", text)
-    assert commands
-    for words in commands:
-        typer.main.get_command(build()).main([*words.split(), "--help"], standalone_mode=False)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_a_remedy_is_complete(command: str) -> None:
+    """It is parsed with all its words, down to the last subcommand, and not run."""
+    name, rest = "ringback", re.sub(r"{{ \$labels\.\w+ }}", "sub_1", command).split()
+    parser: Any = typer.main.get_command(build())
+    context = None
+    while True:
+        context = parser.make_context(name, rest, parent=context)
+        if not (rest := [*context._protected_args, *context.args]):
+            break
+        name, parser, rest = parser.resolve_command(context, rest)
 
 
 @pytest.mark.parametrize(("key", "table"), KEYS)
 def test_a_key_that_a_remedy_names_belongs_to_that_table(key: str, table: str) -> None:
     assert key in TABLES[table].__struct_encode_fields__
+
+
+@pytest.mark.parametrize("name", ["RingbackDeadLetters", "RingbackCircuitBreakerOpen"])
+def test_a_remedy_for_a_subscription_says_what_to_do_for_callback_urls(name: str) -> None:
+    """They share one label, which no command takes."""
+    remedy = BY_NAME[name]["annotations"]["remedy"]
+    assert re.search(rf"`ringback [^`]*{{{{ \$labels.subscription }}}}.* `{CALLBACK}`", remedy)
 
 
 def test_every_alert_is_documented() -> None:

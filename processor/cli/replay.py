@@ -29,7 +29,7 @@ def replay(
 ) -> None:
     """Deliver the events that a subscription missed; it is safe to repeat.
 
-    Examples: `ringback subscriptions replay sub_1 --since 24h --failed`,
+    Examples: `ringback subscriptions replay sub_1 --since 7d --failed`,
     `ringback subscriptions replay sub_1 --since 2026-11-22T10:00:00Z --event job.completed`.
     """
     body = options.given(
