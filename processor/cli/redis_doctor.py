@@ -79,6 +79,8 @@ def _secrets(unopened: Sequence[str]) -> list[Row]:
 
 async def _check(settings: Settings, url: str) -> _Found:
     from processor.store import Store  # noqa: PLC0415 -- slow to import
+    from processor.store.fleet import another_schema  # noqa: PLC0415 -- slow to import
+    from processor.store.requirements import Problem  # noqa: PLC0415 -- slow to import
 
     store = Store(url, shards=settings.shards, vault=Vault(settings.master_keys))
     try:
@@ -88,8 +90,14 @@ async def _check(settings: Settings, url: str) -> _Found:
                 reason = f"{redis_url.address(url)} answers, but denies needed commands"
                 return _Found(problems, reason)
             try:
-                await store.check_only()
                 await store.writable()
+                meta = await store.fleet.meta()
+                if store.fleet.is_older(meta):  # no secrets are read: they may be elsewhere
+                    older = Problem(
+                        "schema", lossy=False, detail=another_schema(int(meta["schema"]))
+                    )
+                    return _Found([*problems, older])
+                store.fleet.check(meta)
             except Unavailable as error:
                 return _Found(problems, str(error))
             return _Found(problems, unopened=await _unopened(store))

@@ -84,12 +84,15 @@ class Fleet:
 
     def check(self, meta: dict[str, str]) -> None:
         """ConfigError unless a store has the configured shards and our schema."""
-        for field, ours in (("shards", str(self._shards)), ("schema", str(SCHEMA))):
-            if field in meta and meta[field] != ours:
-                raise ConfigError(
-                    f"Redis holds {field} {meta[field]}, this process expects {ours}: "
-                    "set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
-                )
+        shards = meta.get("shards", str(self._shards))
+        if shards != str(self._shards):
+            raise ConfigError(
+                f"Redis holds shards {shards}, this process expects {self._shards}: "
+                "set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
+            )
+        schema = int(meta.get("schema", SCHEMA))
+        if schema != SCHEMA:
+            raise ConfigError(another_schema(schema))
 
     async def server(self) -> str | None:
         """The id of the Redis process that answers now; None if INFO is denied.
@@ -175,6 +178,16 @@ class Fleet:
     async def leave(self, name: str) -> None:
         """Remove the mark: this process stops."""
         await self._connection.ask(self._connection.redis.hdel(PROCESSES, name))
+
+
+def another_schema(schema: int) -> str:
+    """What to do about a store that an older or newer version wrote."""
+    remedy = (
+        "start a process of this version, which migrates it (keep a copy of Redis' file)"
+        if schema < SCHEMA
+        else "run the version that wrote it, or restore the copy from before that upgrade"
+    )
+    return f"Redis holds schema {schema}, this process expects {SCHEMA}: {remedy}"
 
 
 def _permitted(row: Any) -> Any:

@@ -63,14 +63,17 @@ async def test_a_restored_state_is_noticed_by_the_missing_mark(running: Store):
 
 async def test_another_number_of_shards_is_refused_while_running(running: Store):
     await running.connection.redis.hset(META, "shards", 4)
-    with pytest.raises(ConfigError, match="shards 4"):
+    with pytest.raises(ConfigError, match=r"shards 4.*: set RINGBACK_SHARDS or REDIS_URL"):
         await check(running)
 
 
-@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
-async def test_another_schema_is_refused_while_running(running: Store, schema: int):
+@pytest.mark.parametrize(
+    ("schema", "remedy"),
+    [(SCHEMA - 1, "start a process of this version"), (SCHEMA + 1, "run the version that wrote")],
+)
+async def test_another_schema_is_refused_while_running(running: Store, schema: int, remedy: str):
     await running.connection.redis.hset(META, "schema", schema)
-    with pytest.raises(ConfigError, match=f"schema {schema}"):
+    with pytest.raises(ConfigError, match=f"schema {schema}.*: {remedy}"):
         await check(running)
 
 

@@ -16,6 +16,8 @@ from processor.errors import ConfigError, MissingPermission, WrongCredentials, W
 from processor.service.runtime.outage import Outage, wait_until_ready
 from processor.service.runtime.redis_check import RedisCheck
 from processor.store import Store
+from processor.store.fleet import SCHEMA
+from processor.store.keys import META
 from processor.store.requirements import CLOCKS_APART, DIRECT_COMMANDS, Facts, problems
 
 PASSWORD = "pw"
@@ -224,6 +226,28 @@ async def test_doctor_reports_a_redis_that_denies_a_needed_command(
     rows = await doctor(redis_url.replace("unix://", "unix://limited:pw@"))
     assert rows[0][:2] == ("redis", False)
     assert any("+zadd" in detail for _, _, detail in rows)
+
+
+async def test_doctor_warns_of_an_older_store_that_a_start_migrates(
+    store: Store, doctor: Any, redis_url: str
+) -> None:
+    await store.check()
+    await store.connection.redis.hset(META, "schema", SCHEMA - 1)
+    rows = {name: (ok, detail) for name, ok, detail in await doctor(redis_url)}
+    assert rows["redis"][0]
+    assert rows["redis schema"][0]
+    assert f"schema {SCHEMA - 1}" in rows["redis schema"][1]
+    assert "migrates it" in rows["redis schema"][1]
+
+
+async def test_doctor_refuses_a_store_of_a_newer_version(
+    store: Store, doctor: Any, redis_url: str
+) -> None:
+    await store.check()
+    await store.connection.redis.hset(META, "schema", SCHEMA + 1)
+    (row,) = await doctor(redis_url)
+    assert row[:2] == ("redis", False)
+    assert "run the version that wrote it" in row[2]
 
 
 def _set(admin: Redis, setting: str, value: Any) -> None:
