@@ -80,9 +80,13 @@ def half_of_memory() -> int:
 
 
 def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
-    """Make the folders, and return how to start Redis in them; `maxmemory` in bytes, 0: no limit."""
+    """Make the folders, and return how to start Redis in them; `maxmemory` in bytes, 0: no limit.
+
+    ConfigError if Redis would ignore the data that is there.
+    """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _private(data / "redis")
+    _check_no_dump_alone(store)
     log = store / "redis.log"
     socket_path = _socket_folder(data) / "redis.sock"
     settings = {
@@ -185,6 +189,19 @@ class EmbeddedRedis:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _check_no_dump_alone(store: Path) -> None:
+    """ConfigError if there is a restored dump.rdb only: Redis loads its append-only files or nothing.
+
+    It is never written by itself (`save` is empty), and BGSAVE leaves the append-only files beside it.
+    """
+    dump = store / "dump.rdb"
+    if dump.exists() and not (store / "appendonlydir" / "appendonly.aof.manifest").exists():
+        raise ConfigError(
+            f"{dump}: Redis would ignore it and start empty, since no appendonlydir/ is beside it: "
+            "restore it as docs/operations.md says under Backups, or move it away"
+        )
 
 
 def _executable(server: Path) -> Path:
