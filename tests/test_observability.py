@@ -13,6 +13,7 @@ import pytest
 import typer
 import yaml
 
+from processor import schedule
 from processor.cli.app import build
 from processor.config.schema import Environment, SourceTable
 from processor.provider.profile import PollRules
@@ -119,11 +120,18 @@ def test_a_key_that_a_remedy_names_belongs_to_that_table(key: str, table: str) -
     assert key in TABLES[table].__struct_encode_fields__
 
 
-@pytest.mark.parametrize("name", ["RingbackDeadLetters", "RingbackCircuitBreakerOpen"])
+@pytest.mark.parametrize("name", ["RingbackDeadLetters", "RingbackSubscriberFails"])
 def test_a_remedy_for_a_subscription_says_what_to_do_for_callback_urls(name: str) -> None:
     """They share one label, which no command takes."""
     remedy = BY_NAME[name]["annotations"]["remedy"]
     assert re.search(rf"`ringback [^`]*{{{{ \$labels.subscription }}}}.* `{CALLBACK}`", remedy)
+
+
+def test_the_times_in_the_remedy_for_a_failing_subscriber_are_those_of_the_schedule() -> None:
+    remedy = BY_NAME["RingbackSubscriberFails"]["annotations"]["remedy"]
+    hours, days = sum(schedule.RETRY_DELAYS) // 3600, schedule.DISABLE_AFTER / 86_400
+    assert f"tried for {hours} hours, and then ends as `failed`" in remedy
+    assert f"after {days:g} days of failures" in remedy
 
 
 def test_every_alert_is_documented() -> None:
@@ -206,7 +214,9 @@ FIRING: dict[str, dict[str, str]] = {
     "RingbackDeadLetters": {
         'ringback_dead_letters_total{subscription="sub_1",outcome="failed"}': "_x55 1x3"
     },
-    "RingbackCircuitBreakerOpen": {'ringback_circuit_breaker_open{subscription="sub_1"}': "1x59"},
+    "RingbackSubscriberFails": {
+        'ringback_subscription_failing_seconds{subscription="sub_1"}': "0+60x59"
+    },
     "RingbackOverflow": {
         'ringback_subscription_overflow_seconds{subscription="sub_1"}': "0+100x59"
     },
@@ -248,6 +258,8 @@ def test_a_quiet_ringback_raises_no_alert(tmp_path: Path) -> None:
         'ringback_polls_total{source="mux",outcome="answered"}': "0+5x59",
         'ringback_dead_letters_total{subscription="sub_1",outcome="failed"}': "7x59",
         'ringback_orphan_updates_total{source="new"}': "_x50 3x9",  # a reload added it
+        'ringback_subscription_failing_seconds{subscription="sub_1"}': "0+60x14 _x44",  # it is back
+        'ringback_circuit_breaker_open{subscription="sub_1"}': "1x59",  # for a minute or two
     }
     test = {
         "interval": "1m",

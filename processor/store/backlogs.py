@@ -236,6 +236,16 @@ class Backlogs:
         )
         return {lane.decode() for lane, until in rows.items() if float(until) > now * 1000}
 
+    async def occupied_lanes(self, backlog: str, lanes: list[str]) -> set[str]:
+        """Those of these lanes in which items wait or are claimed."""
+        if not lanes:
+            return set()
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for keys in self._shards:
+            pipe.zmscore(keys.lanes[backlog], lanes)
+        rows = await self._connection.ask(pipe.execute())
+        return {lane for row in rows for lane, at in zip(lanes, row, strict=True) if at is not None}
+
     async def pause(self, backlog: str, lane: str, until: float) -> None:
         """Pause a lane in every shard until a time, or for as long as it is paused already."""
         for keys in self._shards:

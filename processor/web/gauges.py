@@ -3,7 +3,7 @@
 A gauge by subscription or source has only samples that are not 0, at most `MAX_SAMPLES`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,6 +14,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import CALLBACK
 from processor.store.keys import BACKLOGS
 from processor.store.stream_ids import written_at
+from processor.store.subscriber_health import SubscriberHealth
 
 MAX_SAMPLES = 100  # of a gauge, the highest
 
@@ -48,6 +49,9 @@ GAUGES = {
     "subscriptions": Gauge("Subscriptions", "state"),
     "subscription_disabled": Gauge("1: the subscription gets no more", "subscription"),
     "subscription_overflow_seconds": Gauge("Age of the oldest event in overflow", "subscription"),
+    "subscription_failing_seconds": Gauge(
+        "For how long it has failed, while deliveries to it wait", "subscription"
+    ),
     "circuit_breaker_open": Gauge("1: the subscriber failed, and is paused", "subscription"),
 }
 
@@ -128,23 +132,49 @@ async def _subscriptions(context: Context) -> dict[str, Samples]:
         for target, position in (await store.deliveries.overflow(keys)).items():
             age = max(now - written_at(position), 0.0)
             overflow[target] = max(overflow.get(target, 0.0), age)
+    failed = await store.failure_scores.all(now)
+    waiting = await store.backlogs.occupied_lanes("deliver", list(failed))
     return {
         "subscriptions": {"enabled": len(router.active), "disabled": len(disabled)},
         "subscription_disabled": _highest(disabled),
         "subscription_overflow_seconds": _highest(overflow),
-        "circuit_breaker_open": _highest(await _open_breakers(context, now)),
+        "subscription_failing_seconds": _highest(_failing(failed, waiting, router.by_id, now)),
+        "circuit_breaker_open": _highest(await _open_breakers(context, failed)),
     }
 
 
-async def _open_breakers(context: Context, now: float) -> dict[str, float]:
+def _failing(
+    failed: Mapping[str, SubscriberHealth],
+    waiting: Container[str],
+    enabled: Container[str],
+    now: float,
+) -> dict[str, float]:
+    """Seconds since the first failure after the last success, of lanes with something to deliver;
+    of callback URLs the longest.
+    """
+    found: dict[str, float] = {}
+    for lane, health in failed.items():
+        subscription = _subscription(lane)
+        known = subscription == CALLBACK or subscription in enabled
+        if health.failures and known and lane in waiting:
+            age = max(now - health.since, 0.0)
+            found[subscription] = max(found.get(subscription, 0.0), age)
+    return found
+
+
+async def _open_breakers(context: Context, failed: Iterable[str]) -> dict[str, float]:
     """Lanes that failed lately and are paused; callback URLs are counted together."""
-    failed = await context.store.failure_scores.all(now)
     paused = await context.store.backlogs.paused_lanes("deliver")
     found: dict[str, float] = {}
-    for lane in failed.keys() & paused:
-        subscription = lane if lane.startswith("sub_") else CALLBACK
+    for lane in paused.intersection(failed):
+        subscription = _subscription(lane)
         found[subscription] = found.get(subscription, 0.0) + 1.0
     return found
+
+
+def _subscription(lane: str) -> str:
+    """The value of the label for a lane of deliveries."""
+    return lane if lane.startswith("sub_") else CALLBACK
 
 
 def _highest(samples: Samples) -> Samples:

@@ -1,6 +1,7 @@
 """/metrics: what each gauge shows, and that no label grows without bound."""
 
 import msgspec
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processor.job_durations import Durations
@@ -109,6 +110,35 @@ async def test_trouble_of_subscriptions_is_shown(web: Web) -> None:
     assert found["ringback_subscriptions", "disabled"] == 1
     breakers = {key[1]: n for key, n in found.items() if key[0] == "ringback_circuit_breaker_open"}
     assert breakers == {failing: 1, CALLBACK: 2}
+
+
+async def test_who_fails_is_shown_between_two_attempts_while_a_delivery_waits(web: Web) -> None:
+    """Retries are hours apart, and a pause takes minutes at most."""
+    store, url = web.context.store, "https://203.0.114.9/hooks"
+    failing, disabled, idle = [
+        (await web("POST", "/v1/subscriptions", {"url": url, "sources": [source]})).json()["id"]
+        for source in ("feed", "feed", "wistia")
+    ]
+    body = {"callback_url": f"{url}?job=1", "callback_secret": "whsec_" + 32 * "A"}
+    assert (await web("PUT", "/v1/jobs/feed/1", body)).status_code == 201
+    await web.push("1", "succeeded")
+    await store.subscriptions.change(
+        disabled, lambda s: msgspec.structs.replace(s, disabled="answered 410")
+    )
+    now = await store.now()
+    ages = {failing: 5000, disabled: 6000, idle: 7000, "sub_removed": 8000}
+    ages |= {"cb:https://203.0.114.9": 3000, "cb:https://nothing-waits.example": 9000}
+    health = {lane: f"1 {(now - age) * 1000:.0f} 1 0" for lane, age in ages.items()}
+    await store.connection.redis.hset(store.shards[0].failure_scores, mapping=health)
+    await store.connection.redis.expire(store.shards[0].failure_scores, 100)
+    name, expected = "ringback_subscription_failing_seconds", {failing: 5000, CALLBACK: 3000}
+    waiting = {key[1]: n for key, n in (await metrics(web)).items() if key[0] == name}
+    assert waiting == pytest.approx(expected, abs=20)
+    assert await web._claim("deliver")  # the attempts are in flight
+    claimed = {key[1]: n for key, n in (await metrics(web)).items() if key[0] == name}
+    assert claimed == pytest.approx(expected, abs=20)
+    await store.failure_scores.record(failing, "ok", 10, now)
+    assert (name, failing) not in await metrics(web)
 
 
 async def test_a_gauge_shows_at_most_a_hundred_subscriptions_the_worst_ones(web: Web) -> None:
