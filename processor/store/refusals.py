@@ -14,9 +14,11 @@ _KEY = re.compile(r"(?:\{rb:\d+\}|\brb):[^\s)]+")
 _TYPES = re.compile(r"WRONGTYPE (?P<key>.+) is a (?P<found>\w+), not a (?P<ours>\w+)", re.DOTALL)
 _IN_SCRIPT = re.compile(r" script: \w+, on @user_script:\d+\.?$")
 _DENIED = re.compile(
-    r"^ACL failure in script|^Transaction discarded because of: NOPERM|^EXEC without MULTI"
+    r"^ACL failure in script|^The user executing the script (can't|is lacking)"
+    r"|^Transaction discarded because of: NOPERM|^EXEC without MULTI"
 )
-"""NOPERM in other words: in a script, of EXEC, and what follows from a denied MULTI."""
+"""NOPERM in other words: in a script (the second of the two is Redis 7.0's), of EXEC, and what follows
+from a denied MULTI."""
 
 REMEDY = "it is not Ringback's: rename or delete it; what needs it is tried again by itself"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from processor.cli import redis_doctor
@@ -18,7 +19,9 @@ from processor.service.runtime.redis_check import RedisCheck
 from processor.store import Store
 from processor.store.fleet import SCHEMA
 from processor.store.keys import META
+from processor.store.refusals import refusal
 from processor.store.requirements import CLOCKS_APART, DIRECT_COMMANDS, Facts, problems
+from processor.store.work_items import LaneLimits
 
 PASSWORD = "pw"
 
@@ -106,6 +109,47 @@ async def test_without_the_right_for_scripts_that_right_is_named(as_user: Any) -
     assert "+evalsha" in problem.detail
     with pytest.raises(MissingPermission):
         await store.fleet.join()
+
+
+@pytest.mark.parametrize("right", ["type", "hset"])
+async def test_a_right_that_a_script_lacks_is_named_whatever_the_version_of_redis(
+    as_user: Any, right: str
+) -> None:
+    store = as_user("~*", "+@all", f"-{right}")
+    with pytest.raises(MissingPermission, match=rf"(?i)\b{right}\b"):
+        await store.fleet.join()
+
+
+@pytest.mark.parametrize("key", ["rb:*", "{rb:0}:lanes:*"])
+async def test_a_key_that_a_script_may_not_use_is_a_missing_permission(
+    as_user: Any, key: str
+) -> None:
+    store = as_user(f"~{key}", "+@all")
+    with pytest.raises(MissingPermission):
+        await store.backlogs.claim(store.shards[0], "poll", 1, lambda _: LaneLimits(1))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ACL failure in script: User limited has no permissions to run the 'type' command",
+        "The user executing the script can't run this command or subcommand",
+        (
+            "The user executing the script can't access at least one of the keys mentioned in the "
+            "command arguments"
+        ),
+        "The user executing the script can't publish to the channel mentioned in the command",
+        "The user executing the script is lacking the permissions for the command",
+    ],
+)
+def test_the_words_of_each_version_of_redis_for_a_denied_command_are_known(words: str) -> None:
+    error = ResponseError(f"{words} script: {40 * 'a'}, on @user_script:23.")
+    assert isinstance(refusal(error), MissingPermission)
+    assert str(refusal(error)).endswith(words)
+
+
+def test_words_that_name_no_right_stay_an_internal_error() -> None:
+    assert refusal(ResponseError("The user executing the script left")) is None
 
 
 async def test_a_user_without_the_right_for_info_can_still_be_checked(as_user: Any) -> None:

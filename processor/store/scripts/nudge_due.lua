@@ -6,7 +6,7 @@
 -- Skips a backlog one of whose keys has another type, and raises an error about it at the end.
 -- Safe twice: a backlog has at most one nudge.
 -- Uses: prove, key_types, time, nudge
-may('TIME ZRANGE EXISTS RPUSH')
+may('TIME ZRANGE EXISTS RPUSH TYPE')
 local now, next_at, wrong = now_ms(), nil, nil
 for n = 1, #KEYS, 3 do
   local lanes, nudges, busy = KEYS[n], KEYS[n + 1], KEYS[n + 2]

@@ -13,9 +13,9 @@ local function may(commands)
 end
 
 -- Raises an error unless the user may run these commands, and all keys (or the first `count`) have
--- their types.
+-- their types; what that takes is among the commands.
 local function prove(commands, count)
-  may(commands)
+  may(commands .. ' TYPE')
   for index = 1, count or #KEYS do
     local wrong = wrong_type(KEYS[index])
     if wrong then error({ err = wrong }) end
@@ -28,7 +28,7 @@ local wrong_types = {}
 -- For scripts about many things that can fail one by one: a wrong type of a key that is not shared
 -- raises no error, but is noted in wrong_types.
 local function prove_each(commands)
-  may(commands)
+  may(commands .. ' TYPE')
   for _, key in ipairs(KEYS) do
     local wrong, shared = wrong_type(key)
     if shared then error({ err = wrong }) end
