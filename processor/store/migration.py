@@ -29,13 +29,11 @@ log = structlog.get_logger()
 async def draw_versions(connection: Connection, shards: Sequence[Keys]) -> None:
     """1 → 2: the version of the subscriptions was a counter, and is a random word.
 
-    An old process that still runs reads numbers, so it can commit nothing from here on.
+    An old process that still runs reads numbers, so it can commit nothing from here on. A script
+    does it, as all that a migration writes: a Redis that is out of memory refuses a SET.
     """
-    redis = connection.redis
     for keys in shards:
-        version = await connection.ask(redis.get(keys.subs_version))
-        if version and version.isdigit():
-            await connection.ask(redis.set(keys.subs_version, new_version()))
+        await connection.run("draw_version", [keys.subs_version], [new_version()])
 
 
 async def keep_all(_connection: Connection, _shards: Sequence[Keys]) -> None:

@@ -667,6 +667,15 @@ async def an_older_store(b: Bench) -> None:
     await b.store.connection.redis.hset(META, mapping={"schema": 1, "migrating": "me 1"})
 
 
+async def a_version_of_schema_1(b: Bench) -> None:
+    await b.store.connection.redis.set(b.keys.subs_version, "7")
+
+
+async def draw_version(b: Bench, _: Given, __: list[int]) -> None:
+    word = ["v" + "a" * 16]
+    assert await b.store.connection.run("draw_version", [b.keys.subs_version], word)
+
+
 async def lease_migration(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.connection.run("lease_migration", [META], [1, "me", 1000]) == b"ours"
 
@@ -774,6 +783,7 @@ SCRIPTS = {
     "update subscription": Operation(update_subscription, subscriptions, "update_subscription"),
     "claim": Operation(claim, work_in_lanes, "claim", 2, atomic=False),
     "commit": Operation(commit, jobs_and_timers, "commit", 3),
+    "draw version": Operation(draw_version, a_version_of_schema_1, "draw_version"),
     "end migration": Operation(end_migration, an_older_store, "end_migration"),
     "join": Operation(join, nothing, "join"),
     "join again": Operation(join, a_new_store_of_two_shards, "join"),

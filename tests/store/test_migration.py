@@ -67,6 +67,24 @@ async def test_names_change_and_nothing_else(
     assert changed - {key for key in changed if ":busy:" in key} == {"rb:meta", *versions}
 
 
+@pytest.mark.parametrize("file", FILES)
+async def test_a_store_is_migrated_also_when_redis_is_out_of_memory(
+    file: str, store_of: Any, redis_url: str, old_store: Any
+):
+    store: Store = store_of(shards=2)
+    with Redis.from_url(redis_url) as redis:
+        old_store(file, REMEMBERED + 1).restore(redis)
+        redis.config_set("maxmemory", 1)
+        try:
+            await store.check()
+        finally:
+            redis.config_set("maxmemory", 0)
+            if redis.hget("rb:meta", "schema") != str(SCHEMA).encode():
+                redis.flushall()  # keys of an older schema are not in the table
+        assert redis.hget("rb:meta", "schema") == str(SCHEMA).encode()
+        assert not any(redis.get(keys.subs_version).isdigit() for keys in store.shards)
+
+
 OLD_WORDS = {"told": "delivered_ids", "turns": "order", "behind": "overflow"}
 OLD_WORDS |= {"health": "failure_scores", "again": "retries", "held": "claimed"}
 OLD_WORDS |= {"parked": "paused", "paced": "rate_limit", "stepped": "clock_step"}

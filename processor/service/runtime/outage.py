@@ -10,6 +10,7 @@ import structlog
 from processor.errors import (
     ConfigError,
     MissingPermission,
+    Overloaded,
     StoreUnavailable,
     Unavailable,
     WrongKeyType,
@@ -18,7 +19,7 @@ from processor.errors import (
 from processor.service.runtime import ticks
 from processor.store import Store
 
-REFUSALS = (WrongRedisUrl, MissingPermission)
+REFUSALS = (WrongRedisUrl, MissingPermission, Overloaded, WrongKeyType)
 RETRY_INTERVAL = 1.0  # seconds between tries while Redis is unavailable
 RECOVERED_AFTER = 2 * RETRY_INTERVAL  # seconds without a failure until an outage is over
 
@@ -100,10 +101,8 @@ async def wait_until_ready(store: Store, outage: Outage) -> None:
             await store.connection.synchronise()
         except WrongRedisUrl as error:
             raise ConfigError(f"REDIS_URL: {error}") from error
-        except StoreUnavailable as error:
+        except Unavailable as error:
             outage.began(error)
-            await asyncio.sleep(RETRY_INTERVAL)
-        except Unavailable:  # a new Redis that is full: it may get room later
             await asyncio.sleep(RETRY_INTERVAL)
         else:
             outage.ended()
