@@ -62,16 +62,16 @@ class WorkerLoop(AsyncIO):
     async def work(self, backlog: str) -> None:
         """Run a pump, and again at each nudge that comes soon after."""
         pump = self.pumps[backlog]
-        await pump.run()
-        while self._nudges and await pump.run_at_nudge(self._nudges):
-            pass
+        with suppress(asyncio.CancelledError):  # by `_close`; Dramatiq would log it as a failure
+            await pump.run()
+            while self._nudges and await pump.run_at_nudge(self._nudges):
+                pass
 
     async def _open(self) -> None:
         context = await self._stack.enter_async_context(open_context(self._settings))
         await wait_until_ready(context.store, self.outage)
         self.pumps = pumps.all_pumps(context, self.outage)
         self._nudges = Nudges(self._settings.redis_url, self._settings.shards, self.outage)
-        self._stack.push_async_callback(self._nudges.close)
         uid = new_uid()[:6]
         repeated = [
             run_periodically(self.outage, lambda: _heartbeat(context, uid)),
@@ -104,10 +104,20 @@ class WorkerLoop(AsyncIO):
         if self._nudges:
             self._nudges.end()
         await asyncio.gather(*(pump.finish(DRAIN_TIMEOUT) for pump in self.pumps.values()))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._nudges:
+            await self._nudges.close()
+        await _cancel_all()
         await self._stack.aclose()
+
+
+async def _cancel_all() -> None:
+    """Cancel what still runs in this loop, before what it uses is closed: a request that we break off
+    is no failed attempt. Its work falls due when its lease ends.
+    """
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _retire(context: Context, uid: str) -> None:

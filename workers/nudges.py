@@ -56,7 +56,7 @@ class Nudges:
         wake = self._shards[0].wake(backlog, self._uid)
         ask = asyncio.ensure_future(self._ask(("BLPOP", *keys, wake, LONGEST_WAIT), *behind))
         self._waits.add(ask)
-        ask.add_done_callback(self._waits.discard)
+        ask.add_done_callback(self._end_wait)
         waits = (ask, self._ended)
         await asyncio.wait(waits, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not ask.done():
@@ -79,6 +79,12 @@ class Nudges:
             self._failed(popped)
             return False, answers
         return popped is not None and not self._ended.done(), answers
+
+    def _end_wait(self, ask: asyncio.Future[Any]) -> None:
+        """Forget what was asked, and look at its error: nobody waits for it any more at a drain."""
+        self._waits.discard(ask)
+        if not ask.cancelled():
+            ask.exception()
 
     def _failed(self, error: Exception) -> None:
         self._outage.began(error_of(error, self._url) or error)

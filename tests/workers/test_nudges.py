@@ -1,6 +1,7 @@
 """The wait of an actor for its next nudge, and what ends it."""
 
 import asyncio
+import gc
 import os
 import signal
 from pathlib import Path
@@ -124,6 +125,25 @@ async def test_an_outage_ends_the_wait_and_is_logged_once(tmp_path: Path, wait_u
         assert await found.next("ingest") == NONE_CAME
     assert [line["event"] for line in logs] == ["redis_unavailable"]
     redis.kill()
+    await found.close()
+    await store.close()
+
+
+async def test_a_redis_that_ends_after_the_drain_leaves_no_error(
+    tmp_path: Path, wait_until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = EmbeddedRedis(tmp_path)
+    redis.start()
+    found = Nudges(redis.url, 1, Outage("test"))
+    store = Store(redis.url)
+    task = asyncio.create_task(found.next("ingest"))
+    await wait_until(lambda: blocked(store))
+    found.end()
+    assert await task == NONE_CAME
+    redis.kill()
+    await wait_until(lambda: not found._waits)
+    gc.collect()
+    assert caplog.records == []
     await found.close()
     await store.close()
 
