@@ -211,6 +211,12 @@ base_url = "{url}"
 provider = "gitlab"
 webhook_secret = ["a token", "{secret}"]
 
+[sources.gitlab-polled]
+provider = "gitlab"
+base_url = "{url}/jobs"
+token = "t"
+webhook_secret = "a token"
+
 [sources.placed]
 provider = "placed"
 base_url = "{url}"
