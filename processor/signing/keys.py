@@ -12,10 +12,13 @@ from processor.signing.parse.encoding import base64
 from processor.signing.weak_keys import is_weak
 
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks specification
+LONGEST_SENDERS_KEY = 75  # bytes; Svix' API takes secrets of up to 100 characters of base64
 PUBLIC_KEY = 32  # bytes of an Ed25519 public key
 SEED = 32  # bytes of an Ed25519 private key
 _KEYS = 4096  # prepared keys in the cache: preparing a key takes four times as long as using it
 
+_NOT_STANDARD = "a Standard Webhooks secret is `whsec_` and the base64 of 24 to {} random bytes; "
+_MAKE_ONE = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -38,18 +41,15 @@ class Key(msgspec.Struct, frozen=True):
 
 @lru_cache(_KEYS)
 def decode_secret(secret: str) -> bytes:
-    """Return the key bytes of a `whsec_` secret, or raise ValueError with the remedy."""
+    """Return the key bytes of a `whsec_` secret that we sign with; ValueError with the remedy."""
     key = _decoded(secret, "whsec_")
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
-        raise ValueError(
-            "a Standard Webhooks secret is `whsec_` and the base64 of 24 to 64 random bytes; "
-            'make one with: echo "whsec_$(openssl rand -base64 32)"'
-        )
+        raise ValueError(_NOT_STANDARD.format(LONGEST_KEY) + _MAKE_ONE)
     return key
 
 
 def standard_key(secret: str, *, raw: bool | str = False) -> Key:
-    """Parse a `whsec_` secret or a `whpk_` public key; ValueError with the remedy.
+    """Parse a sender's `whsec_` secret or `whpk_` public key; ValueError with the remedy.
 
     With `raw`, any other text is the key itself; with `raw = "base64"` it is a `whsec_` secret
     without its prefix, which the libraries of Standard Webhooks accept too.
@@ -68,8 +68,20 @@ def standard_key(secret: str, *, raw: bool | str = False) -> Key:
             )
         return Key(key, public=True)
     if raw and not secret.startswith("whsec_"):
-        return Key(decode_secret(f"whsec_{secret}")) if raw == "base64" else text_key(secret)
-    return Key(decode_secret(secret))
+        return _senders_key(f"whsec_{secret}") if raw == "base64" else text_key(secret)
+    return _senders_key(secret)
+
+
+def _senders_key(secret: str) -> Key:
+    """Parse a `whsec_` secret as senders show it: Svix' may be longer than the specification
+    allows, and Standard Webhooks' libraries take one without padding.
+    """
+    encoded = secret.removeprefix("whsec_")
+    key = _decoded(secret + "=" * (-len(encoded) % 4), "whsec_")
+    if not SHORTEST_KEY <= len(key) <= LONGEST_SENDERS_KEY:
+        bad = _NOT_STANDARD.format(LONGEST_SENDERS_KEY)
+        raise ValueError(f"{bad}copy it again from the sender, or {_MAKE_ONE}")
+    return Key(key)
 
 
 @lru_cache(_KEYS)

@@ -17,7 +17,15 @@ from processor.config import load
 from processor.errors import BadSignature, ConfigError
 from processor.model import Push
 from processor.provider import Profile
-from processor.signing import Key, Verify, explain, secret_key, sign_as_provider, verify
+from processor.signing import (
+    Key,
+    Verify,
+    explain,
+    secret_key,
+    sign_as_provider,
+    signing_key,
+    verify,
+)
 
 FOLDER = Path(provider.__file__).parents[1] / "providers"
 NOW = 1_795_900_000.0
@@ -100,7 +108,7 @@ def test_a_secret_of_one_alternative_does_not_verify_another(
 
 
 def test_a_broken_signing_token_is_not_used_as_a_plain_token() -> None:
-    with pytest.raises(ValueError, match="base64 of 24 to 64"):
+    with pytest.raises(ValueError, match="base64 of 24 to 75"):
         secret_key(GITLAB, "whsec_not-base64")
 
 
@@ -217,8 +225,29 @@ def test_a_secret_without_its_prefix_can_be_configured(tmp_path: Path) -> None:
     [BARE[:-1], BARE + "\n", BARE[:28], "plain text", "Whsec_" + BARE, BARE.replace("8", "_")],
 )
 def test_a_key_that_is_not_strict_base64_is_refused(name: str, secret: str) -> None:
-    with pytest.raises(ValueError, match="base64 of 24 to 64"):
+    with pytest.raises(ValueError, match="base64 of 24 to 75"):
         secret_key(rule_of(name), secret)
+
+
+@pytest.mark.parametrize("name", ["standard", *TAKE_BARE])
+@pytest.mark.parametrize("size", [24, 25, 26, 64, 65, 74, 75])
+@pytest.mark.parametrize("library", [standardwebhooks, svix.webhooks])
+def test_a_secret_as_senders_show_it_verifies(name: str, size: int, library: Any) -> None:
+    """Svix takes up to 100 characters, 75 bytes; both libraries take them without padding."""
+    rule, padded = rule_of(name), "whsec_" + base64.b64encode(bytes(range(size))).decode()
+    headers = signed(padded, library=library)
+    if rule.header:
+        headers = {key.replace("webhook", "svix"): value for key, value in headers.items()}
+    for secret in (padded, padded.rstrip("=")):
+        verify(rule, keys(rule, secret), Push(headers, BODY), NOW)
+
+
+def test_a_subscription_signs_with_what_the_specification_allows() -> None:
+    for size in (23, 65, 75):
+        with pytest.raises(ValueError, match="base64 of 24 to 64"):
+            signing_key("whsec_" + base64.b64encode(bytes(size)).decode())
+    with pytest.raises(ValueError, match="base64 of 24 to 64"):
+        signing_key("whsec_" + base64.b64encode(bytes(25)).decode().rstrip("="))
 
 
 def test_other_standard_webhooks_secrets_keep_their_prefix() -> None:
