@@ -1,22 +1,106 @@
-"""Redaction: removes a source's secrets from what its provider sent, which may repeat them."""
+"""Redaction: masks a source's secrets in what its provider sent, which may repeat them."""
 
 import base64
-from collections.abc import Iterator
-from urllib.parse import quote
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from html.entities import html5
+from typing import NamedTuple
 
 from processor.config import Source
 from processor.config.secrets import MASK
 
+SHORTEST = 4  # characters: a shorter secret occurs everywhere, and reveals nothing
+ANYWHERE = (
+    8  # characters: a shorter secret may be a part of a word, so it must be a word of its own
+)
+
+# A word begins also behind an escape of JSON or of a URL, whose last character is no part of it.
+_WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
+_WORD_ENDS = r"(?!\w)"
+_BREAKS = " \t\r\n\"'<>"  # where a secret that was cut cannot go on
+
+
+class _Patterns(NamedTuple):
+    """Regular expressions: of whole secrets, the longest first, and of how long ones begin."""
+
+    whole: tuple[re.Pattern[str], ...]
+    begin: tuple[re.Pattern[str], ...]
+
 
 def redact(source: Source, text: str) -> str:
-    """The text with the source's secrets masked, in every encoding in which they may appear."""
-    for secret in _encodings(source):
-        text = text.replace(secret, MASK)
-    return text
+    """The text with the source's secrets masked: plain, in base64, and as JSON, URLs and HTML write them.
+
+    The beginning of a secret at the end of the text is masked too: the text may have been cut there.
+    """
+    patterns = _patterns(_secrets(source))
+    for pattern in patterns.whole:
+        text = pattern.sub(MASK, text)
+    last = max(map(text.rfind, _BREAKS)) + 1
+    cuts = [found.start() for p in patterns.begin if (found := p.search(text, last))]
+    return text[: min(cuts)] + MASK if cuts else text
 
 
-def _encodings(source: Source) -> Iterator[str]:
-    for secret in filter(None, (*source.secrets, *source.known_tokens())):
-        plain = secret.encode(errors="surrogateescape")
-        yield from (secret, quote(secret, safe=""), base64.b64encode(plain).decode())
-        yield secret.replace("/", "\\/")
+def _secrets(source: Source) -> tuple[str, ...]:
+    tokens = source.known_tokens()
+    return (*source.secrets, *tokens, *map(_secret_half, tokens))
+
+
+def _secret_half(token: str) -> str:
+    """Of `user:password` the password, or the user if only that can be secret, as in `KEY:`."""
+    user, _, password = token.partition(":")
+    return password if len(password) >= SHORTEST else user
+
+
+@lru_cache(maxsize=1024)
+def _patterns(secrets: tuple[str, ...]) -> _Patterns:
+    texts = sorted({text for s in secrets if len(s) >= SHORTEST for text in (s, _base64(s))})
+    texts.sort(key=len, reverse=True)  # one may contain another
+    long = {text[:ANYWHERE] for text in texts if len(text) > ANYWHERE}
+    return _Patterns(
+        tuple(re.compile(_whole(text)) for text in texts),
+        tuple(re.compile(_spelled(text)) for text in sorted(long)),
+    )
+
+
+def _base64(secret: str) -> str:
+    plain = secret.encode(errors="surrogateescape")
+    return base64.b64encode(plain).decode().rstrip("=")
+
+
+def _whole(text: str) -> str:
+    spelled = _spelled(text)
+    return spelled if len(text) >= ANYWHERE else f"{_WORD_BEGINS}{spelled}{_WORD_ENDS}"
+
+
+def _spelled(text: str) -> str:
+    return "".join(map(_spelled_character, text))
+
+
+@lru_cache(maxsize=1024)
+def _spelled_character(char: str) -> str:
+    """Every way to write a character: nobody escapes letters and digits of ASCII."""
+    if char.isascii() and char.isalnum():
+        return char
+    return f"(?i:{'|'.join(_spellings(char))})"
+
+
+def _spellings(char: str) -> Iterator[str]:
+    """As it is, in JSON (also inside a string of JSON), in a URL, and in HTML.
+
+    Repetitions have an end: a megabyte of backslashes would take hours.
+    """
+    yield r"\s{1,9}|\+" if char.isspace() else rf"\\{{0,9}}{re.escape(char)}"
+    yield _each(r"\\{1,9}u", char.encode("utf-16-be", "surrogatepass"), 2)
+    yield _each("%(?:25){0,9}", char.encode(errors="surrogateescape"), 1)
+    yield from (f"&#0{{0,9}}{ord(char)};", f"&#x0{{0,9}}{ord(char):x};")
+    yield from _html_names(char)
+
+
+def _each(mark: str, encoded: bytes, size: int) -> str:
+    """The mark and the hexadecimal digits of each group of so many bytes."""
+    return "".join(mark + encoded[at : at + size].hex() for at in range(0, len(encoded), size))
+
+
+def _html_names(char: str) -> Iterable[str]:
+    return (f"&{name}" for name, meant in html5.items() if meant == char and name.endswith(";"))
