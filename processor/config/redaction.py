@@ -14,6 +14,7 @@ SHORTEST = 4  # characters: a shorter secret occurs everywhere, and reveals noth
 ANYWHERE = (
     8  # characters: a shorter secret may be a part of a word, so it must be a word of its own
 )
+LONGEST_EXCERPT = 200  # characters of a provider's text that explain a failure
 
 # A word begins also behind an escape of JSON or of a URL, whose last character is no part of it.
 _WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
@@ -39,6 +40,11 @@ def redact(source: Source, text: str) -> str:
     last = max(map(text.rfind, _BREAKS)) + 1
     cuts = [found.start() for p in patterns.begin if (found := p.search(text, last))]
     return text[: min(cuts)] + MASK if cuts else text
+
+
+def excerpt(source: Source, text: str) -> str:
+    """The beginning of a text, without secrets: it is cut last, since a part of one is not recognized."""
+    return redact(source, text)[:LONGEST_EXCERPT]
 
 
 def _secrets(source: Source) -> tuple[str, ...]:

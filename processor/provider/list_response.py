@@ -13,7 +13,7 @@ from processor.provider.large_json import open_level
 from processor.provider.pointer import CODE
 from processor.provider.poll_response import (
     PollFailure,
-    excerpt,
+    as_line,
     read_body,
     refused,
     requested_wait,
@@ -53,7 +53,7 @@ def read_list_response(
     elements = open_level(poll.list.each.find(document, headers))
     if not isinstance(elements, list):
         reason = why_unreadable or f"there is no array at {poll.list.each.text}"
-        shown = "" if response.cut else f": {excerpt(response.body)}"
+        shown = "" if response.cut else f": {as_line(response.body)}"
         return PollFailure("failed", f"{reason}{shown}")
     context = UpdateContext(source, kind, asked_at, Origin.POLL, headers, reopens=poll.reopens)
     jobs = []

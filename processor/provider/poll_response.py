@@ -22,7 +22,7 @@ HTML = frozenset({"text/html", "application/xhtml+xml"})
 REDIRECTIONS = range(300, 400)
 BEGINNING = 64  # bytes of a body that tell whether it is JSON
 BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, also those of UTF-16
-LONGEST_EXCERPT = 200  # characters of a body that explain a failure
+QUOTED = 4096  # bytes of a body that a failure quotes: what shows it masks secrets, then cuts it
 
 
 class PollFailure(msgspec.Struct, frozen=True):
@@ -31,7 +31,8 @@ class PollFailure(msgspec.Struct, frozen=True):
     `gone`: the provider dropped the job. `missing`: it does not know the job (yet).
     `throttled`: poll this account later. `unauthorized`: the token is refused, for all jobs of the
     source. `outdated`: the token is refused, and another one is used from now on. `failed`: anything
-    else. `retry_after` is in seconds, if the provider gave it.
+    else. `retry_after` is in seconds, if the provider gave it. The reason quotes the body, which may
+    repeat secrets.
     """
 
     kind: PollFailureKind
@@ -84,7 +85,7 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
             known, poll, update_document(poll, document, headers, why_unreadable), context
         )
     except Unreadable as error:
-        shown = "" if response.cut else f": {excerpt(response.body)}"
+        shown = "" if response.cut else f": {as_line(response.body)}"
         return PollFailure("failed", f"HTTP {response.status}, but {error}{shown}")
     return update if wait is None else replace(update, poll_after=wait)
 
@@ -185,11 +186,10 @@ def _failure(poll: PollRules, response: HttpResponse, wait: float | None) -> Pol
 
 
 def _http_error(response: HttpResponse) -> str:
-    return f"HTTP {response.status}: {excerpt(response.body)}"
+    return f"HTTP {response.status}: {as_line(response.body)}"
 
 
-def excerpt(body: bytes) -> str:
-    """The beginning of a body as one printable line, to quote the provider's error message."""
-    text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
-    shown = "".join(letter for letter in text if letter.isprintable())[:LONGEST_EXCERPT]
-    return shown or "no body"
+def as_line(body: bytes) -> str:
+    """The first 4 KiB of a body as one printable line, to quote the provider's error message."""
+    text = " ".join(body[:QUOTED].decode("utf-8", "replace").split())
+    return "".join(letter for letter in text if letter.isprintable()) or "no body"

@@ -11,8 +11,10 @@ from processor.json_input import raw_bytes, read_json, write_json
 from processor.model import Origin, StatusUpdate
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.pointer import CODE
-from processor.provider.poll_response import excerpt, update_document
+from processor.provider.poll_response import as_line, update_document
 from processor.provider.profile import JobKind, PollRules, Profile
+
+LONGEST_QUOTE = 200  # characters of the caller's own text that an error quotes
 
 
 def read_submit_response(  # noqa: PLR0917 - one fact about the call each
@@ -36,14 +38,14 @@ def read_submit_response(  # noqa: PLR0917 - one fact about the call each
     raw = body if isinstance(body, bytes) else _encoded(body)
     reads = known.poll.reads if known.poll else ()
     if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
-        raise InvalidValue(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
+        raise InvalidValue(f"`submitted` is HTTP {status}, so it started no job: {_quoted(raw)}")
     lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
     again = parse_retry_after(lower.get("retry-after"), now)
     try:
         update = _read(known, raw, job, UpdateContext(source, kind, now, Origin.SUBMIT, lower))
         return update if again is None else msgspec.structs.replace(update, poll_after=again)
     except Unreadable as error:
-        raise InvalidValue(f"`submitted` does not name a job, {error}: {excerpt(raw)}") from None
+        raise InvalidValue(f"`submitted` does not name a job, {error}: {_quoted(raw)}") from None
 
 
 def _read(known: JobKind, raw: bytes, job: str, context: UpdateContext) -> StatusUpdate:
@@ -58,6 +60,10 @@ def _read(known: JobKind, raw: bytes, job: str, context: UpdateContext) -> Statu
     elif fields.id or fields.status:
         document = as_object(read_json(raw))
     return read_update(known, fields, document, context)
+
+
+def _quoted(raw: bytes) -> str:
+    return as_line(raw)[:LONGEST_QUOTE]
 
 
 def _encoded(body: Any) -> bytes:

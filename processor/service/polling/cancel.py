@@ -22,7 +22,7 @@ from processor.service.jobs.failed_polls import MAX_ERROR, as_update
 from processor.service.polling import budget
 from processor.service.polling.poll import TIMEOUT
 from processor.service.polling.postpone import put_back, wait_for_configuration
-from processor.service.polling.read_answer import check_token
+from processor.service.polling.read_answer import check_outcome
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
@@ -65,7 +65,7 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
         pause = schedule.source_pause(failure.kind, failure.retry_after) or 0.0
         await put_back(context, claim, await context.store.now() + pause)
         return
-    problem = redact(source, failure.reason)[:MAX_ERROR] if failure else ""
+    problem = failure.reason[:MAX_ERROR] if failure else ""
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
     update = as_update(job, problem or SENT, await context.store.now())
@@ -110,10 +110,10 @@ async def _send(context: Context, source: Source, job: Job) -> PollFailure | Non
             may_send=partial(budget.take, context, source),
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
-        return PollFailure("failed", str(error))
+        return PollFailure("failed", redact(source, str(error)))
     failure = provider.read_cancel_response(source.profile, job.kind, response, asked_at)
     await budget.obey(context, source, response, failure)
-    failure = check_token(source, account, failure)
+    failure = check_outcome(source, account, failure)
     if failure is None or failure.kind not in {"unauthorized", "outdated"}:
         await context.store.stalled_sources.clear(source.name)
     return failure

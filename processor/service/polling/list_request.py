@@ -3,7 +3,6 @@
 from functools import partial
 
 import structlog
-from msgspec.structs import replace
 
 from processor import provider
 from processor.config import Source
@@ -15,7 +14,7 @@ from processor.provider import ListedJobs, PollFailure
 from processor.service.polling import budget
 from processor.service.polling.list_answers import ListQuery
 from processor.service.polling.poll import TIMEOUT
-from processor.service.polling.read_answer import check_token, read_answer
+from processor.service.polling.read_answer import check_outcome, read_answer
 from processor.service.runtime.context import Context
 
 READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
@@ -30,7 +29,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
     try:
         account = await source.account_now()
     except ConfigError as error:
-        return _failed(context, source, PollFailure("unauthorized", str(error)))
+        return _failed(context, source, PollFailure("unauthorized", redact(source, str(error))))
     try:
         request = provider.build_list_request(
             batch.poll, account, batch.params, query.ids, query.page
@@ -46,7 +45,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
             may_send=partial(budget.take, context, source),
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
-        return _failed(context, source, PollFailure("failed", str(error)))
+        return _failed(context, source, PollFailure("failed", redact(source, str(error))))
     outcome = await read_answer(
         response,
         lambda answer: provider.read_list_response(
@@ -54,7 +53,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
         ),
     )
     await budget.obey(context, source, response, outcome)
-    outcome = check_token(source, account, outcome)
+    outcome = check_outcome(source, account, outcome)
     if isinstance(outcome, PollFailure):
         return _failed(context, source, outcome)
     context.metrics.polled(source.name, "answered")
@@ -62,7 +61,6 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
 
 
 def _failed(context: Context, source: Source, failure: PollFailure) -> PollFailure:
-    failure = replace(failure, reason=redact(source, failure.reason))
     context.metrics.polled(source.name, failure.kind)
     log.info("list_failed", source=source.name, kind=failure.kind, reason=failure.reason)
     return failure

@@ -25,7 +25,7 @@ from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
 from processor.service.polling.postpone import postpone, put_back, wait_for_configuration
-from processor.service.polling.read_answer import check_token, read_answer
+from processor.service.polling.read_answer import check_outcome, read_answer
 from processor.service.runtime.context import Context
 from processor.sizes import LARGEST_ANSWER
 from processor.store.jobs import name_of
@@ -108,7 +108,7 @@ async def _ask(  # noqa: PLR0917 - as poll_once
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         context.metrics.polled(source.name, "failed")
-        return None, PollFailure("failed", str(error), None)
+        return None, PollFailure("failed", redact(source, str(error)), None)
     if last and response.status == 304:  # noqa: PLR2004 - Not Modified
         response = last.repeated(response)
     outcome = await read_answer(
@@ -117,9 +117,7 @@ async def _ask(  # noqa: PLR0917 - as poll_once
             source.profile, source.name, kind, job, answer, asked_at
         ),
     )
-    outcome = check_token(source, account, outcome)
-    if isinstance(outcome, PollFailure):
-        outcome = replace(outcome, reason=redact(source, outcome.reason))
+    outcome = check_outcome(source, account, outcome)
     word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
     context.metrics.polled(source.name, word)
     await budget.obey(context, source, response, outcome)

@@ -1,4 +1,4 @@
-"""Reads an answer to a poll, a large one in a thread; and tells whether its token was outdated."""
+"""Reads an answer to a poll, a large one in a thread; says why it is a failure, without secrets."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from processor.config import Source
+from processor.config.redaction import excerpt
 from processor.model import HttpResponse
 from processor.provider import Account, PollFailure
 from processor.sizes import IN_THREAD
@@ -21,9 +22,13 @@ async def read_answer(response: HttpResponse, read: Callable[[HttpResponse], Res
     return await asyncio.to_thread(read, response)
 
 
-def check_token(source: Source, account: Account, outcome: Result) -> Result | PollFailure:
-    """The outcome of a request; `outdated` if its token was refused, but the next one is another."""
-    if not isinstance(outcome, PollFailure) or outcome.kind != "unauthorized":
+def check_outcome(source: Source, account: Account, outcome: Result) -> Result | PollFailure:
+    """The outcome of a request; `outdated` if its token was refused, but the next one is another.
+
+    The reason of a failure quotes the answer without the source's secrets, and is cut.
+    """
+    if not isinstance(outcome, PollFailure):
         return outcome
-    renewed = source.renewed_after_refusal(account)
-    return replace(outcome, kind="outdated") if renewed else outcome
+    refused = outcome.kind == "unauthorized" and source.renewed_after_refusal(account)
+    kind = "outdated" if refused else outcome.kind
+    return replace(outcome, kind=kind, reason=excerpt(source, outcome.reason))

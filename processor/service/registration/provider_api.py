@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processor.config import Source
-from processor.config.redaction import redact
+from processor.config.redaction import excerpt
 from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ConfigError, ProviderError, RequestFailed, Unreadable
 from processor.json_input import read_json
 from processor.model import HttpResponse
-from processor.provider.poll_response import excerpt
+from processor.provider.poll_response import as_line
 
 TIMEOUT = 15.0  # seconds for a response
 MAX_RESPONSE = 4_194_304  # bytes: a list contains whole webhooks
@@ -92,4 +92,4 @@ def document(response: HttpResponse) -> Any:
 
 def redacted(source: Source, response: HttpResponse) -> str:
     """The start of a response, without the secrets that it may repeat."""
-    return excerpt(redact(source, response.body.decode("utf-8", "replace")).encode())
+    return excerpt(source, as_line(response.body))

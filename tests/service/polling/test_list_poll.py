@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor.config import load
 from processor.egress import Egress
@@ -354,6 +355,23 @@ async def test_a_refused_token_costs_one_list_and_one_poll_a_pause_and_no_list_r
     await bench.poll()
     assert (len(provider.lists), len(provider.single)) == (3, 2)
     assert await bench.states(range(5)) == {State.RUNNING}
+
+
+@pytest.mark.parametrize("place", range(100, 200, 9))
+async def test_a_failed_list_logs_no_part_of_the_token(
+    bench: Bench, provider: ListingProvider, place: int
+):
+    sources, token = bench.context.settings.sources, "sk-live-A1b2C3d4E5f6G7h8I9j0K1l2M3n4"
+    account = sources["paged"].account._replace(token=token)
+    sources["paged"] = replace(sources["paged"], account=account)
+    provider.says(range(5), status="x " * (place // 2) + token)
+    provider.list_status = 500
+    await bench.watch(range(5))
+    with capture_logs() as logs:
+        await bench.poll()
+    (reason,) = [entry["reason"] for entry in logs if entry["event"] == "list_failed"]
+    assert reason.startswith("HTTP 500: ")
+    assert token[:9] not in reason
 
 
 async def test_a_refused_list_of_one_due_job_rests_if_the_job_can_be_polled(
