@@ -42,6 +42,12 @@ def redact(source: Source, text: str) -> str:
     return text[: min(cuts)] + MASK if cuts else text
 
 
+def redact_body(source: Source, body: bytes) -> bytes:
+    """The same for bytes in UTF-8 or another extension of ASCII; all other bytes stay as they are."""
+    text = body.decode("utf-8", "surrogateescape")
+    return redact(source, text).encode("utf-8", "surrogateescape")
+
+
 def excerpt(source: Source, text: str) -> str:
     """The beginning of a text, without secrets: it is cut last, since a part of one is not recognized."""
     return redact(source, text)[:LONGEST_EXCERPT]

@@ -3,7 +3,8 @@
 A job that is not watched, or whose last answer is too old for the reader, is polled at once; this
 poll counts in the source's concurrency and budget. With a key the job is watched from then on.
 Without a key (`mirror = "open"`) nothing is watched, the answer is repeated until the next poll
-would be due, and most of the concurrency and half of the budget's burst are left for polls.
+would be due, and most of the concurrency and half of the budget's burst are left for polls; the
+source's secrets are masked in what such a caller gets.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from processor import provider
 from processor.config import Source
+from processor.config.redaction import redact_body
 from processor.errors import NotFinished, NotFound, Overloaded, ProviderError, RequestError
 from processor.model import FINAL, StatusUpdate
 from processor.provider import PollFailure
@@ -21,6 +23,7 @@ from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.mirror_poll import MirrorPolls, Polled, StoredJob
 from processor.service.polling.recent_answers import RecentAnswers
 from processor.service.runtime.context import Context
+from processor.sizes import IN_THREAD
 
 FAILURE_LASTS = 5.0  # seconds for which a failed answer is repeated, without another poll
 MAX_HOLD = 25.0  # seconds that a reader of `/final/` is held
@@ -56,6 +59,9 @@ class Mirror:
 
     async def read(self, source: Source, job: str, reader: Reader) -> MirrorResponse:
         """The last answer about a job, after a poll if it is too old for this reader."""
+        return await _for_reader(source, reader, await self._read(source, job, reader))
+
+    async def _read(self, source: Source, job: str, reader: Reader) -> MirrorResponse:
         stored = await self._polls.stored(source, job)
         if stored.answer is None:
             return await self._first(source, job, stored, reader)
@@ -66,12 +72,12 @@ class Mirror:
 
     async def read_final(self, source: Source, job: str, reader: Reader) -> MirrorResponse:
         """The answer that ends a job, or a refusal; NotFinished if it does not end in time."""
-        response = await self.read(source, job, reader)
+        response = await self._read(source, job, reader)
         if _still_runs(source, job, response.answer) and await self._held(source, job, reader):
-            response = await self.read(source, job, Reader(reader.has_key))
+            response = await self._read(source, job, Reader(reader.has_key))
         if _still_runs(source, job, response.answer):
             raise NotFinished("The job has not finished; try again")
-        return response
+        return await _for_reader(source, reader, response)
 
     async def _held(self, source: Source, job: str, reader: Reader) -> bool:
         """Return when a job has ended or the time is up; False: at once, this one is not waited for."""
@@ -121,6 +127,18 @@ class Mirror:
     async def _response(self, answer: LastAnswer, retry_after: str | None = None) -> MirrorResponse:
         age = max(await self._context.store.now() - answer.at, 0.0)
         return MirrorResponse(answer, age, retry_after)
+
+
+async def _for_reader(source: Source, reader: Reader, response: MirrorResponse) -> MirrorResponse:
+    """The response, without the source's secrets for a reader without a key."""
+    answer = response.answer
+    if reader.has_key:
+        return response
+    if len(answer.body) <= IN_THREAD:
+        body = redact_body(source, answer.body)
+    else:
+        body = await asyncio.to_thread(redact_body, source, answer.body)
+    return response._replace(answer=answer._replace(body=body))
 
 
 def _is_fresh(
