@@ -31,6 +31,7 @@ class SecretFile:
             ) from None
         except UnicodeDecodeError:
             raise ConfigError(f"{at}: the file {path} is not UTF-8; save it as UTF-8") from None
+        self._before = self._text
 
     def text(self) -> str:
         """The present secret; the last one while the file is missing, empty or not a single line."""
@@ -39,6 +40,8 @@ class SecretFile:
             if stamp != self._stamp:
                 text = _text_of(self._path)
                 if text and not CONTROL.search(text):  # else it is perhaps being written
+                    if text != self._text:
+                        self._before = self._text
                     self._text, self._stamp = text, stamp
         return self._text
 
@@ -56,8 +59,8 @@ class SecretFile:
         return self.text() != token
 
     def known(self) -> Sequence[str]:
-        """The present token."""
-        return (self.text(),)
+        """The present token and the one before, which answers may still repeat."""
+        return (self.text(), self._before)
 
 
 class SecretResolver:

@@ -75,6 +75,21 @@ async def test_a_refused_token_stalls_its_source_and_is_not_told(
     assert not is_told(why)
 
 
+async def test_a_token_of_a_file_that_is_renewed_during_the_request_is_not_told(
+    bench: Any, provider: Any, tmp_path: Path
+):
+    async def renew(request: web.Request) -> web.Response:
+        (tmp_path / "token").write_text("the next one")
+        return web.Response(text=f"bad {request.headers['authorization']}, sorry", status=500)
+
+    (tmp_path / "token").write_text(TOKEN)
+    provider.stream("1", renew)
+    await bench.watch("1", "renewed")
+    await fail(bench, 1, source="renewed")
+    error = (await bench.job("1", "renewed")).failed_polls.error
+    assert error == "HTTP 500: bad Bearer ********, sorry"
+
+
 async def test_an_answer_that_breaks_off_inside_the_token_tells_no_part_of_it(
     bench: Any, provider: Any, tmp_path: Path
 ):
