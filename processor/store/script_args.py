@@ -188,11 +188,13 @@ class ScriptArgs:
             fields += (self.blob(line), what.ignored is not None)
         self.add_list(change.events, self.add_event)
         self.add_list(change.items, self.add_item)
-        fields.append(len(change.dropped) + len(change.done))
+        fields.append(len(change.dropped))
         for backlog, lane, item in change.dropped:
             fields += (lanes[backlog, lane], item)
+        fields.append(len(change.done))
         for claim in change.done:
-            fields += (lanes[claim.backlog, claim.lane], claim.item)
+            token = claim.token if claim.backlog == "poll" else None
+            fields += (lanes[claim.backlog, claim.lane], claim.item, token)
 
     def add_settlement(self, s: Settlement, today: int) -> None:
         """Add what settle.lua does with a claim; `today` is the day since 1970."""

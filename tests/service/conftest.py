@@ -286,12 +286,13 @@ class Provider:
         """Answer polls of a job with this handler."""
         self._answers[job] = handler
 
-    def hold(self, job: str, until: asyncio.Event, **body: Any) -> None:
-        """Answer a poll of a job only once an event is set."""
+    def hold(self, job: str, until: asyncio.Event, code: int = 200, /, **body: Any) -> None:
+        """Answer a poll of a job only once an event is set; `headers` are headers."""
+        headers = body.pop("headers", {})
 
         async def wait() -> web.Response:
             await until.wait()
-            return web.json_response({"id": job} | body)
+            return web.json_response({"id": job} | body, status=code, headers=headers)
 
         self._answers[job] = wait
 

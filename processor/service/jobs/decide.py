@@ -87,6 +87,7 @@ class _Progress(msgspec.Struct):
     answer: bytes | None = None  # the newest answer to a poll
     failed: FailedPoll | None = None  # the newest poll, if it failed
     hurry: Hurry | None = None
+    polled_from: float = 0.0  # when the newest answered poll began
 
 
 def decide(
@@ -162,6 +163,8 @@ def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionIn
         so_far.deadline_claimed = True
     elif update.origin is Origin.PUSH and confirmation.should_poll_now(step, update, was, source):
         so_far.poll_now = True
+    if update.poll_started_at:
+        so_far.polled_from = max(so_far.polled_from, update.poll_started_at)
     if incoming.answer:
         so_far.answer = incoming.answer
     if incoming.hurry and inputs.waited:
@@ -188,7 +191,15 @@ def _with_items(
     if so_far.poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job, inputs.now)
+    elif _must_wait(so_far, job, inputs.now):
+        items = with_poll_now(items, job, inputs.now)
     return job, (items + group_items(before, job) if job.groups else items)
+
+
+def _must_wait(so_far: _Progress, job: Job, now: float) -> bool:
+    """Whether the answer to an older poll puts off the poll that a push has asked for since."""
+    asked_since = 0.0 < so_far.polled_from < job.poll_requested_at
+    return asked_since and allowed_from(job, now) > now
 
 
 def group_items(before: Job | None, job: Job) -> list[WorkItem]:

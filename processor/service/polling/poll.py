@@ -143,7 +143,7 @@ async def _poll(
     job = (await context.store.jobs.find(keys, claim.item)).job
     needed = job is not None and _may_still_change(source, job)
     if job is None or not (needed or _is_mirrored(source, job, claim)):
-        await context.store.backlogs.settle([Settlement(claim)])
+        await context.store.backlogs.settle([Settlement(claim, requires_token=True)])
         return None
     if source.poll(job.kind) is None:  # others may have a newer configuration, or a better one
         await wait_for_configuration(context, claim, job)

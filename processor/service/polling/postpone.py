@@ -85,7 +85,7 @@ async def postpone(
         await context.store.stalled_sources.note(source.name, failure.reason)
     if not again:
         paused = [] if pause is None else [(claim, now + pause)]
-        await context.store.backlogs.settle([Settlement(claim)], paused)
+        await context.store.backlogs.settle([Settlement(claim, requires_token=True)], paused)
     elif pause is None:
         await _count_failure(context, claim, job, failure.reason, now + again_in)
     elif failure.kind == "unauthorized":

@@ -9,10 +9,12 @@
 -- Returns  per job 1 (written), or why nothing of it was: 0 (its version is another), or what is
 --          wrong with the type of a key; what claim.lua returns of each claimed delivery;
 --          ids of events that keep an older body; nil if the subscriptions have another version
+-- A poll that was asked for stays: see shared/3-asked_polls.lua. A poll's claim that was renewed at
+-- the same time runs out: the job is polled once more.
 -- Safe twice: the second time a job with a `doc` has another version, and nothing is claimed; one
 -- without repeats itself. If the answer is lost, what was claimed is due when its lease ends.
 -- Uses: prove, args, time, command_buffer, lane_args, changes, lanes, ordering, history
--- Uses: publish, claiming, held
+-- Uses: publish, claiming, held, asked_polls
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
   EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN DEL]])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
@@ -38,8 +40,11 @@ local function write(job)
   end
   if not expires then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
   for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end
-  for _, d in ipairs(job.drops) do drop(lanes[d.lane], d.item) end
-  for _, i in ipairs(job.items) do enqueue(lanes, i, now) end
+  for _, d in ipairs(job.done) do end_claim(lanes[d.lane], d.item, d.token) end
+  for _, d in ipairs(job.drops) do drop_timer(lanes[d.lane], d.item, now) end
+  for _, i in ipairs(job.items) do
+    if not is_superfluous(lanes[i.lane], i, now) then enqueue(lanes, i, now) end
+  end
   if job.held then release_held(lanes[job.held_lane], KEYS[job.held]) end
   return 1
 end

@@ -4,10 +4,11 @@
 --       [TARGET], paused: [{lane, at (ms)}], settled (how many), fields: SETTLEMENTs}; then the
 --       payloads and records
 -- Returns  per settled claim 1, 0 (not this worker's any more), or what is wrong with a key's type
--- An item that is not a delivery, and was put again while it was held, stays. Safe twice: an end
--- counts once, even if reported late; with a token only its holder settles.
+-- An item that is not a delivery, and was put again while it was held, stays; a poll that was asked
+-- for meanwhile is not put off. Safe twice: an end counts once, even if reported late; with a token
+-- only its holder settles.
 -- Uses: prove, args, time, command_buffer, waiting, lane_args, lanes, ordering, event_bodies
--- Uses: settlements, records
+-- Uses: settlements, records, asked_polls
 prove_each([[TIME ZSCORE ZREM HDEL HGET HSET DEL XADD EXPIRE ZADD ZCOUNT ZRANGE HEXISTS SCARD
   UNLINK RENAME SADD EXISTS RPUSH HMGET HSTRLEN]])
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
@@ -40,6 +41,7 @@ local function postponed(s)
   buffer('ZREM', lane.claimed, s.item)
   local at = s.at > 0 and s.at or now
   if s.may_be_skipped then at = mark_skippable(KEYS[s.order], s.item, s.sequence, at, now) end
+  if puts_off(lane, s.item, at, now) then lane.changed = true; return 1 end
   put(lane, s.item, at, ARGV[s.payload], s.failed and lane.retries)
   return 1
 end

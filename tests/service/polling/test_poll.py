@@ -58,7 +58,7 @@ async def test_only_an_update_that_counts_postpones_the_next_poll(bench: Any):
         ({"status": "queued", "event": "c"}, False),  # an earlier state
         ({"status": "mystery", "event": "d"}, True),
     ):
-        await polling_now(bench, "1")
+        await bench.make_due("poll", "lab/1")
         await bench.push(id="1", **outcome)
         wait = await bench.due("poll", "lab/1") - await bench.store.now()
         assert (wait > 3000) is counts, outcome

@@ -11,7 +11,7 @@ local function put(lane, item, at, payload, set)
   lane.changed = true
 end
 
--- Drops an item of ingest or poll: a timer, or a claim that is done. None of these is ever in
+-- Drops an item of ingest or poll, whether it waits or is claimed. None of these is ever in
 -- retries:B:L, where only deliveries wait.
 local function drop(lane, item)
   note_size(lane, item, 0)
