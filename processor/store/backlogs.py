@@ -251,6 +251,21 @@ class Backlogs:
         for keys in self._shards:
             await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
 
+    async def recheck(
+        self, backlog: str, lane: str, *, end_pause: bool = False, unlimited: bool = False
+    ) -> None:
+        """Have a lane checked now in every shard, since its limits or its target have changed.
+
+        `end_pause` ends its pause; `unlimited` forgets what was started under a rate limit.
+        """
+        for keys in self._shards:
+            own = keys.lane(backlog, lane)
+            names = [own["lanes"], keys.paused[backlog], keys.rate_limit[backlog]]
+            names += [own[part] for part in ("due", "retries", "claimed", "nudge", "busy")]
+            await self._connection.run(
+                "recheck_lane", names, [lane, int(end_pause), int(unlimited)]
+            )
+
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Renew the leases of claims of one shard and backlog; lost claims keep their old token."""
         async with self._renewing:

@@ -594,6 +594,17 @@ async def pause(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.backlogs.pause("deliver", "sub_1", await b.store.now() + 60)
 
 
+async def a_paused_lane(b: Bench) -> None:
+    await b.put("deliver", "sub_1", "evt_a.sub_1")
+    await b.store.connection.redis.zadd(b.keys.lanes["deliver"], {"sub_1": int(FUTURE * 1000)})
+    for key in (b.keys.paused["deliver"], b.keys.rate_limit["deliver"]):
+        await b.store.connection.redis.hset(key, "sub_1", int(FUTURE * 1000))
+
+
+async def recheck(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.backlogs.recheck("deliver", "sub_1", end_pause=True, unlimited=True)
+
+
 async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.subscriptions.save(SUB)
 
@@ -818,6 +829,7 @@ SCRIPTS = {
     "settle dead letter": Operation(record_dead_letter, claimed_deliveries, "settle", 2),
     "settle later": Operation(postpone, claimed, "settle", 2),
     "pause": Operation(pause, a_delivery_for_later, "settle"),
+    "recheck": Operation(recheck, a_paused_lane, "recheck_lane"),
     "subscribe": Operation(subscribe, nothing, "subscribe"),
     "swap subscription": Operation(swap_subscription, subscriptions, "swap_subscription"),
     "swap statistics": Operation(swap_statistics, statistics_of_a_source, "swap_statistics"),

@@ -6,6 +6,7 @@ from processor.durations import parse_rate
 from processor.model import Subscription
 from processor.schedule import shard_part
 from processor.service.runtime.context import Context
+from processor.service.subscriptions.ids import may_be_new
 from processor.subscription_settings import MAX_CONCURRENCY
 
 
@@ -16,7 +17,8 @@ class Limit(NamedTuple):
     budget: tuple[int, float] | None = None
 
 
-UNKNOWN_LANE = Limit(1)  # exceeds no limit that the lane may have
+YEAR = 365 * 86_400.0  # seconds: longer than the period of any rate, divided among shards
+UNKNOWN_LANE = Limit(1, (1, YEAR))  # exceeds no limit that the lane may have
 
 
 class Limits:
@@ -56,25 +58,23 @@ class Limits:
         """
         unknown = frozenset(self.unknown_lanes)
         router = await self._store.subscriptions.current(self._store.shards[0])
-        for target in router.listed:
-            if target.id in unknown:
-                await self._start_second(target)
         if router.version != self._version:
             self._version, shards = router.version, len(self._store.shards)
             self._known = {s.id: per_shard(limit_of(s), shards) for s in router.listed}
         self._known |= dict.fromkeys(unknown - self._known.keys(), self._default)
+        for lane in unknown:
+            await self._recheck(lane)
         self.unknown_lanes -= unknown
 
-    async def _start_second(self, target: Subscription) -> None:
-        """Let the second delivery start now, or when the rate allows it.
+    async def _recheck(self, lane: str) -> None:
+        """Let the next delivery of a lane start as soon as its limits, which are known now, allow it.
 
-        The first was claimed without the rate, and the second would otherwise wait until it ends.
+        What was started under the limit of an unknown lane counts in its rate. If it has none, that
+        is forgotten, since nothing else would remove it; one of a newer file may have one.
         """
-        if await self._store.backlogs.paused("deliver", target.id):
-            return  # its circuit breaker is open, or another process has done this
-        count, seconds = parse_rate(target.rate) if target.rate else (1, 0.0)
-        at = await self._store.now() + seconds / count
-        await self._store.backlogs.pause("deliver", target.id, at)
+        now = await self._store.now()
+        unlimited = self._known[lane].budget is None and not may_be_new(lane, now, now)
+        await self._store.backlogs.recheck("deliver", lane, unlimited=unlimited)
 
 
 def limit_of(target: Subscription) -> Limit:

@@ -62,7 +62,10 @@ async def change(context: Context, target: str, request: msgspec.Struct) -> Subs
             raise Conflict(f"{target}: its URL was changed by somebody else meanwhile; try again")
         return replace(current, **changes)
 
-    return _found(target, await context.store.subscriptions.change(target, edit))
+    new = _found(target, await context.store.subscriptions.change(target, edit))
+    if new.rate != found.rate:  # what waits for the old one
+        await context.store.backlogs.recheck("deliver", target, unlimited=new.rate is None)
+    return new
 
 
 def _check_signature(found: Subscription, changes: dict[str, Any]) -> None:

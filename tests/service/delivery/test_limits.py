@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from processor.durations import parse_rate
 from processor.model import Subscription
@@ -16,10 +17,10 @@ from processor.service.delivery.circuit_breaker import (
     REFRESH_EVERY,
     CircuitBreakers,
 )
-from processor.service.delivery.limits import Limit, per_shard
+from processor.service.delivery.limits import UNKNOWN_LANE, Limit, per_shard
 from processor.service.runtime.outage import Outage
 from processor.service.subscriptions import manage, update
-from processor.store.work_items import LaneLimits
+from processor.store.work_items import LaneLimits, Settlement
 from processor.subscription_settings import MAX_CONCURRENCY
 from workers import pumps
 from workers.pump import Pump
@@ -261,6 +262,85 @@ async def test_pending_deliveries_of_a_removed_subscription_are_canceled(
     assert gate.began == []
 
 
+# --- changed while deliveries wait ------------------------------------------------------------
+
+
+async def one_of_a_day(office: Office, gate: Gate, wait_until: Any) -> Subscription:
+    """A subscription that had its delivery of the day, and whose others wait."""
+    gate.open.set()
+    made = await office.subscribe(gate.url, rate="1/24h")
+    await wait_until(lambda: office.delivered(made, 1))
+    return made
+
+
+@pytest.mark.parametrize("rate", [None, "1000/1m"])
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_a_higher_rate_or_none_takes_effect_within_two_seconds(
+    office_of: Any, gate: Gate, wait_until: Any, rate: str | None, shards: int
+) -> None:
+    office = await office_of(shards=shards)
+    made = await one_of_a_day(office, gate, wait_until)
+    await office.pump()  # has just read the old rate, and so claims by it after the change
+    await update.change(office.context, made.id, update.UpdateSubscription(rate=rate))
+    await office.pump()
+    await wait_until(lambda: office.delivered(made, EVENTS), seconds=2.5 + EVENTS * 0.07)
+
+
+async def test_a_rate_that_a_new_file_changes_takes_effect_without_a_call(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    made = await one_of_a_day(office, gate, wait_until)
+    await office.context.store.subscriptions.save(replace(made, rate=None))
+    await wait_until(lambda: office.delivered(made, EVENTS), seconds=3.0)
+
+
+async def test_a_lower_rate_counts_what_was_delivered_just_before(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    gate.open.set()
+    made = await office.subscribe(gate.url, rate="60/6s")  # six at once
+    await wait_until(lambda: office.delivered(made, EVENTS))
+    await update.change(office.context, made.id, update.UpdateSubscription(rate="1/24h"))
+    await office.tell(made)
+    with pytest.raises(AssertionError):
+        await wait_until(lambda: office.delivered(made, EVENTS + 2), seconds=2.5)
+
+
+async def test_a_first_delivery_that_was_claimed_before_the_rate_was_known_counts(
+    office: Office, gate: Gate
+) -> None:
+    """A process that knows the rate cannot claim the second meanwhile."""
+    store = office.context.store
+    made = await office.subscribe(gate.url, rate="1/24h")
+    late, knows = CircuitBreakers(office.context), CircuitBreakers(office.context)
+    await knows.refresh()
+    for breakers, number in ((late, 1), (knows, 0), (late, 0)):
+        claims = await store.backlogs.claim(store.shards[0], "deliver", 9, breakers.lane_limits)
+        await store.backlogs.settle([Settlement(claim) for claim in claims])
+        assert len(claims) == number
+    await late.refresh()
+    assert await store.backlogs.paused_lanes("deliver") == set()
+    await update.change(office.context, made.id, update.UpdateSubscription(rate=None))
+    await knows._refresh()
+    assert len(await store.backlogs.claim(store.shards[0], "deliver", 9, knows.lane_limits)) == 5
+
+
+async def test_nothing_is_left_of_the_rate_of_a_removed_subscription(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    """Its deliveries are canceled by processes that do not know it."""
+    store, gone = office.context.store, history.list_deliveries
+    made = await one_of_a_day(office, gate, wait_until)
+    await manage.remove(office.context, made.id)
+
+    async def ended() -> bool:
+        await office.pump()
+        return len(await gone(office.context, made.id, "canceled", EVENTS)) == EVENTS - 1
+
+    await wait_until(ended)
+    assert not await store.connection.redis.exists(store.shards[0].rate_limit["deliver"])
+
+
 # --- what a process knows -------------------------------------------------------------------
 
 
@@ -303,7 +383,7 @@ async def test_a_new_subscription_gets_one_delivery_until_an_early_refresh(bench
     made = await manage.create(
         bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
-    assert breakers.lane_limits(made.id) == LaneLimits(1)
+    assert breakers.lane_limits(made.id) == LaneLimits(*UNKNOWN_LANE)
     await breakers.refresh()
     assert breakers.lane_limits(made.id) == LaneLimits(8)
 

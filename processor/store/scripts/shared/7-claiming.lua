@@ -1,6 +1,10 @@
 -- Claims work out of lanes: for a worker that asks for it, and for one that commits it.
 -- Uses: command_buffer, nudge, lanes, picking, rate_limit
 
+-- How soon a lane whose rate limit is used up is checked again at the latest (ms): its limit may be
+-- another by then.
+local RECHECK = 1000
+
 -- Claims what can start now in LANEs {name, items, lanes, due, retries, claimed, capacity, gap (ms
 -- per item, 0: no budget), burst (items at once), share (the claimer's, of the capacity)}: of each
 -- a fair part of the claimer's room {limit (items), bytes (of payloads), lease (ms)}, within the
@@ -27,7 +31,8 @@ local function claim(lanes, room, paused, rate_limit, now)
       local at = first_due(lane)
       if redis.call('ZCARD', lane.claimed) >= lane.capacity then at = nil end
       if at and spare <= count then
-        at = math.max(at, whole + (count + 1 - lane.burst) * lane.gap)
+        local next_at = whole + (count + 1 - lane.burst) * lane.gap
+        at = math.max(at, math.min(next_at, now + RECHECK))
       end
       lane.at = index(lane, at)
     end
