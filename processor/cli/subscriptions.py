@@ -91,7 +91,7 @@ def change(
 def enable(
     subscription: options.SubscriptionId, *, server: Client, json: options.Json = False
 ) -> None:
-    """Enable a disabled subscription; `replay` delivers the events that it missed.
+    """Enable a disabled subscription, and end a pause; `replay` delivers the events that it missed.
 
     Example: `ringback subscriptions enable sub_1`.
     """

@@ -25,6 +25,7 @@ class AttemptResult(msgspec.Struct, frozen=True):
     attempt: Attempt
     wait: float | None = None  # seconds until the next attempt, by `Retry-After`
     control: str = ""  # the `webhook-delivery` header: `disable` or `abort-message`
+    outdated: bool = False  # it failed at a URL that the subscription does not have any more
 
 
 class Sender:
@@ -90,8 +91,9 @@ class Sender:
             control = response.headers.get("webhook-delivery", "").strip().lower()
             attempt = Attempt(at, response.seconds, response.status)
             result = AttemptResult(attempt, wait, control)
-        await self._breakers.record(target, result.attempt, result.wait)
-        return result
+        if await self._breakers.record(target, result.attempt, result.wait):
+            return result
+        return AttemptResult(result.attempt, outdated=not result.attempt.succeeded)
 
 
 def _note(span: Span, attempt: Attempt) -> None:

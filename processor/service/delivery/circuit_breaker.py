@@ -79,17 +79,20 @@ class CircuitBreakers:
         failure_score = health.failure_score if health else 0
         return LaneLimits(schedule.capacity(limit.concurrency, failure_score), limit.budget)
 
-    async def record(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
+    async def record(self, target: Subscription, attempt: Attempt, wait: float | None) -> bool:
         """Count an attempt, and pause or disable its subscriber if that is due.
 
         One that ran beside a failure that was counted is not counted, but its `Retry-After` holds.
-        While Redis cannot count, attempts are not counted: nothing else may depend on it.
+        While Redis cannot count, attempts are not counted: nothing else may depend on it. Returns
+        False, and does nothing, if the subscription has another URL by now, or is removed.
         """
         lane = lane_of_target(target)
         outcome = outcome_of(attempt)
         if outcome == "ok" and lane not in self._known:
-            return
+            return True
         try:
+            if not await self._is_current(target):
+                return False
             health, counted = await self._context.store.failure_scores.record(
                 lane, outcome, schedule.MAX_FAILURE_SCORE, attempt.at
             )
@@ -98,11 +101,19 @@ class CircuitBreakers:
                 pause = schedule.subscriber_pause(score, attempt.status, wait)
                 await self._pause(lane, pause, attempt.status)
         except Unavailable:
-            return
+            return True
         if health == SubscriberHealth():
             self._known.pop(lane, None)
         else:
             self._known[lane] = health
+        return True
+
+    async def _is_current(self, target: Subscription) -> bool:
+        """Whether a target still has the URL that was called; that of a callback never changes."""
+        if target.id.startswith("cb_"):
+            return True
+        found = await self._context.store.subscriptions.get(target.id)
+        return found is not None and found.url == target.url
 
     async def _disabled(self, target: Subscription, lane: str, health: SubscriberHealth) -> bool:
         """Disable a subscriber if it has failed for too long; whether it has."""

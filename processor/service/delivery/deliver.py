@@ -128,6 +128,8 @@ class Deliverer:
         self._context.metrics.attempted(target.id, outcome, attempt.seconds)
         if attempt.succeeded:
             await self._end(prepared, delivery, "delivered")
+        elif result.outdated:  # whatever the old URL wants: the new one was not asked yet
+            await self._retry(prepared, delivery, attempt.at + attempt.seconds, None)
         elif attempt.status == GONE or result.control == "disable":
             reason = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"
             if target.id.startswith("sub_"):

@@ -63,9 +63,20 @@ async def change(context: Context, target: str, request: msgspec.Struct) -> Subs
         return replace(current, **changes)
 
     new = _found(target, await context.store.subscriptions.change(target, edit))
-    if new.rate != found.rate:  # what waits for the old one
-        await context.store.backlogs.recheck("deliver", target, unlimited=new.rate is None)
+    if not new.disabled:  # else its deliveries would be canceled now, right before it is enabled
+        await _recheck(context, found, new)
     return new
+
+
+async def _recheck(context: Context, old: Subscription, new: Subscription) -> None:
+    """Have deliveries start that waited for what is no longer so: the rate, or the old URL's failures."""
+    moved = new.url != old.url
+    if moved:
+        await context.store.failure_scores.forget(new.id)
+    if moved or new.rate != old.rate:
+        await context.store.backlogs.recheck(
+            "deliver", new.id, end_pause=moved, unlimited=new.rate is None
+        )
 
 
 def _check_signature(found: Subscription, changes: dict[str, Any]) -> None:
@@ -92,7 +103,10 @@ async def _origin(
 
 
 async def enable(context: Context, target: str) -> Subscription:
-    """Enable a subscription, also one of the configuration file: it receives events from now on."""
+    """Enable a subscription, also one of the configuration file: it receives events from now on.
+
+    Its failures are forgotten, and its pause ends, also if it was not disabled.
+    """
     ends = await context.store.events.end()  # read first: later ones may be for it
     found = await get(context, target)
     await context.store.failure_scores.forget(target)
@@ -100,6 +114,7 @@ async def enable(context: Context, target: str) -> Subscription:
         for keys in context.store.shards:
             await context.store.deliveries.advance_overflow(keys, target, ends[keys.shard])
     done = await context.store.subscriptions.change(target, lambda s: replace(s, disabled=None))
+    await context.store.backlogs.recheck("deliver", target, end_pause=True)
     return _found(target, done)
 
 

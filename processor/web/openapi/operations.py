@@ -296,7 +296,7 @@ OPERATIONS = (
             "post",
             f"{_SUBSCRIPTION}/enable",
             "enableSubscription",
-            "Enable a disabled subscription",
+            "Enable a disabled subscription, and end a pause",
         ),
         {200: Response("It receives all events from now on", schemas.Subscription)},
         (404, 422, *WITH_BODY),
