@@ -21,7 +21,7 @@ PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outda
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 REDIRECTIONS = range(300, 400)
 BEGINNING = 64  # bytes of a body that tell whether it is JSON
-BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, also those of UTF-16
+BEFORE_TEXT = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, also those of UTF-16
 QUOTED = 4096  # bytes of a body that a failure quotes: what shows it masks secrets, then cuts it
 
 
@@ -147,19 +147,32 @@ def _code_suffices(status: StatusField, response: HttpResponse) -> bool:
     """
     if not status.uses_http_code:
         return False
-    mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_other = bool(mime) and "json" not in mime and mime not in HTML
+    mime, is_page = _mime(response), is_html_page(response)
+    is_other = bool(mime) and "json" not in mime
+    if mime in HTML:
+        is_other = not is_page and _begins_without_json(response.body)
     if response.cut:
         return response.status in SUCCESSES and is_other and _begins_without_json(response.body)
     if status.is_http_code or not response.body.strip():
         return True
-    return response.status in REDIRECTIONS if mime in HTML else is_other
+    return response.status in REDIRECTIONS if is_page else is_other
+
+
+def is_html_page(response: HttpResponse) -> bool:
+    """Whether an answer is a page of HTML, as proxies send them: by its type, and because it begins
+    with `<`. Frameworks also call a plain `Accepted` HTML.
+    """
+    return _mime(response) in HTML and response.body.lstrip(BEFORE_TEXT).startswith(b"<")
+
+
+def _mime(response: HttpResponse) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _begins_without_json(body: bytes) -> bool:
     """Whether something of a body came, and it cannot become JSON in any encoding."""
     begin = body[:BEGINNING]
-    return bool(begin.strip()) and not begin.lstrip(BEFORE_JSON).startswith((b"{", b"["))
+    return bool(begin.strip()) and not begin.lstrip(BEFORE_TEXT).startswith((b"{", b"["))
 
 
 def requested_wait(

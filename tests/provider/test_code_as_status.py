@@ -27,6 +27,11 @@ ANSWERS = [
     (200, HTML, PAGE, None),
     (200, "application/xhtml+xml", PAGE, None),
     (202, HTML, PAGE, None),
+    (200, HTML, b"\xef\xbb\xbf\r\n" + PAGE, None),
+    # What Flask sends for `return "Accepted", 202` is called HTML, and is no page.
+    (202, HTML, b"Accepted", "running"),
+    (200, HTML, b"OK\n", "succeeded"),
+    (200, HTML, b'{"status": "fai', None),
     # What is JSON is read, whatever it is called.
     (200, HTML, b'{"status": "failed"}', "failed"),
     (200, None, b'{"status": "failed"}', "failed"),
