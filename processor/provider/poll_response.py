@@ -191,6 +191,9 @@ def requested_wait(
 
 def _failure(poll: PollRules, response: HttpResponse, wait: float | None) -> PollFailure:
     kind = FAILURES.get(response.status, "failed")
+    if kind == "missing" and is_html_page(response):
+        text = excerpt(response.body)
+        return PollFailure("failed", f"HTTP {response.status} with a page of HTML: {text}", wait)
     if kind == "missing" and poll.gone:
         kind = "gone"
     if response.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4

@@ -476,6 +476,19 @@ def test_not_found_means_gone_only_if_the_profile_says_so(status: int) -> None:
     )
 
 
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("rules", ["", "gone = true"])
+def test_a_proxys_page_says_nothing_about_a_job(rules: str, status: int) -> None:
+    page = b"\r\n<html><h1>Not Found</h1></html>"
+    html = {"content_type": "text/html; charset=utf-8"}
+    assert answer(polled(rules), page, status, **html) == PollFailure(
+        "failed", f"HTTP {status} with a page of HTML: <html><h1>Not Found</h1></html>"
+    )
+    kind = "gone" if rules else "missing"
+    assert answer(polled(rules), b"Not Found", status, **html).kind == kind
+    assert answer(polled(rules), page, status, content_type="application/json").kind == kind
+
+
 def test_codes_that_a_profile_reads_are_not_failures() -> None:
     update = answer(
         polled("reads = [200, 404]\nreopens = true"), {"id": "1", "status": "busy"}, 404
