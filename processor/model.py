@@ -161,7 +161,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     callbacks: tuple[Callback, ...] = ()
     groups: tuple[Membership, ...] = ()
     polling: Polling = Polling()
-    seen: bool = False  # whether the provider has sent at least one update
+    seen: bool = False  # whether a push or a poll has shown that the provider has the job
     origin: Origin | None = None  # of the update that made the newest transition
     started_at: float | None = None
     finished_at: float | None = None  # by the provider's clock, if it gives a time

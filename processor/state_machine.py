@@ -243,7 +243,7 @@ def _add_names(job: Job, update: StatusUpdate) -> Job:
 
     A param that is set already is kept, so that the poll request of a job never changes.
     """
-    seen = job.seen or update.origin is not Origin.DEADLINE
+    seen = job.seen or update.origin in {Origin.PUSH, Origin.POLL}
     if not update.aliases and not update.params:
         return job if seen is job.seen else replace(job, seen=seen)
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)

@@ -316,9 +316,13 @@ def test_our_deadline_keeps_the_providers_status():
     assert expired.origin is Origin.DEADLINE
 
 
-def test_our_deadline_does_not_count_as_seen():
-    assert not advance(job(), deadline(), LATE).job.seen
-    assert advance(job(), update(State.QUEUED), CREATED).job.seen
+@pytest.mark.parametrize("origin", Origin)
+def test_the_provider_has_a_job_by_its_pushes_and_polls(origin: Origin):
+    """Not by our deadline, nor by what the caller tells of his submit call."""
+    heard = replace(update(State.QUEUED, LATE), origin=origin)
+    assert advance(job(), heard, LATE).job.seen is (origin in {Origin.PUSH, Origin.POLL})
+    known = replace(job(), seen=True)
+    assert advance(known, heard, LATE).job.seen
 
 
 # --- re-runs ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from processor import schedule
 from processor.model import State
 from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.watch import poll_now
-from processor.service.jobs.watch_request import PollSettings
+from processor.service.jobs.watch_request import PollSettings, Submitted
 from processor.service.polling import poll
 from processor.service.polling.run import run
 from processor.store.change import Change
@@ -443,6 +443,20 @@ async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, 
     assert [one["kind"] for one in logged if one["event"] == "poll_failed"] == ["missing"]
     assert (await bench.job("1", "dropper")).state is State.QUEUED
     assert await failures(bench, "1", "dropper") == 1
+
+
+async def test_a_job_that_only_its_submit_call_named_is_not_gone(bench: Any, provider: Any):
+    """Its provider's status lags behind."""
+    answer = Submitted({"id": "1", "status": "queued"})
+    await bench.watch("1", "dropper", submitted=answer)
+    provider.says("1", 404)
+    await poll_now(bench.context, "dropper", "1")
+    assert await bench.poll() == ["dropper/1"]
+    assert (await bench.job("1", "dropper")).state is State.QUEUED
+    provider.says("1", status="succeeded")
+    await poll_now(bench.context, "dropper", "1")
+    assert await bench.poll() == ["dropper/1"]
+    assert (await bench.job("1", "dropper")).state is State.SUCCEEDED
 
 
 async def test_an_answer_with_another_id_counts_for_the_polled_job(
