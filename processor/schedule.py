@@ -14,6 +14,7 @@ FAILURE_PAUSE = 5.0  # seconds after a poll's first failure; doubles
 MAX_FAILURE_PAUSE = 300.0
 STALLED_AFTER = 5  # polls of a job that fail in a row …
 STALLED_SECONDS = 600.0  # … or so long, with two failed polls at least, and polling is stalled
+GONE_AFTER = 60.0  # seconds of failed polls until a 404 is believed: longer than a proxy's restart
 
 MAX_WAITED = 1_000  # jobs of a source without a budget, in a shard
 MAX_AHEAD = 32  # the same with one, in all shards: half of the polls that it may have in flight

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from processor.config import load
 from processor.egress import Egress
@@ -26,6 +27,7 @@ from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import egress_policy
+from processor.store.change import Change
 from processor.store.expiry_list import START
 from processor.store.groups import LANE as GROUPS
 from processor.store.keys import Keys
@@ -400,6 +402,15 @@ class Bench:
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""
         return (await query.find(self.context, source, job)).job
+
+    async def fail_longer(self, job: str, source: str, seconds: float) -> None:
+        """Have the series of a job's failed polls be so much older."""
+        keys = self.store.shard(source, job)
+        found = await self.store.jobs.find(keys, f"{source}/{job}")
+        series = found.job.failed_polls
+        older = replace(found.job, failed_polls=replace(series, since=series.since - seconds))
+        change = Change(older, found.version, save=True)
+        assert await self.store.jobs.commit(keys, "0", [change]) == [True]
 
     async def jobs(self) -> list[str]:
         """The names of all jobs."""

@@ -28,8 +28,17 @@ class FailedPoll(msgspec.Struct, frozen=True):
 
 def as_update(job: Job, reason: str, now: float) -> StatusUpdate:
     """What the history shows of a failed poll: the reason in short, such as `HTTP 502`."""
-    word = reason.partition(":")[0][:MAX_WORD]
-    return StatusUpdate(job.source, job.id, word, None, now, Origin.POLL)
+    return StatusUpdate(job.source, job.id, _short(reason), None, now, Origin.POLL)
+
+
+def is_gone(job: Job, reason: str, now: float) -> bool:
+    """Whether one more poll that does not find the job means that the provider dropped it: the poll
+    before said the same, and the series lasts for a minute. `reason` is this poll's, `HTTP 404: …`.
+    """
+    series = job.failed_polls
+    if series is None or now - series.since < schedule.GONE_AFTER:
+        return False
+    return _short(series.error) == _short(reason)
 
 
 def concerns(failed: FailedPoll, job: Job, inputs: DecisionInputs) -> bool:
@@ -59,6 +68,11 @@ def count(
         ignored=POLL_FAILED,
     )
     return job, entry, event
+
+
+def _short(reason: str) -> str:
+    """A reason without the provider's own words."""
+    return reason.partition(":")[0][:MAX_WORD]
 
 
 def _series(job: Job, failed: FailedPoll, now: float) -> FailedPolls:

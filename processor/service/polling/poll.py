@@ -16,6 +16,7 @@ from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidVal
 from processor.large_body_queue import LargeBodySlot
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
+from processor.service.jobs import failed_polls
 from processor.service.jobs.commit_together import advance_one
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate
@@ -224,15 +225,15 @@ def _is_mirrored(source: Source, job: Job, claim: Claim) -> bool:
 
 
 def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | PollFailure:
-    """The update for a job that the provider no longer has: expired, if it ever had it; if not, it
-    is `missing`.
+    """The update for a job that the provider no longer has: expired, if it ever had it, and has said so
+    for a minute; if not, it is `missing`.
 
-    If a signed push said how the job ended, that counts instead.
+    If a signed push said how the job ended, that counts instead, at once.
     """
     if job.unconfirmed:
         flags = (*job.unconfirmed.flags, UNCONFIRMED)
         return replace(job.unconfirmed, origin=Origin.POLL, flags=flags)
-    if not job.seen:
+    if not job.seen or not (job.final or failed_polls.is_gone(job, failure.reason, now)):
         return replace(failure, kind="missing")
     return StatusUpdate(
         source=job.source,

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -431,9 +432,55 @@ async def test_a_job_that_was_seen_and_is_gone_has_expired(
     await bench.push("dropper", id="1", status="running")
     provider.says("1", status)
     await polled(bench)
+    assert (await bench.job("1", "dropper")).state is State.RUNNING
+    assert await failures(bench, "1", "dropper") == 1
+    await bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+    await poll_now(bench.context, "dropper", "1")
+    assert await bench.poll() == ["dropper/1"]
     job = await bench.job("1", "dropper")
-    assert (job.state, job.provisional) == (State.EXPIRED, False)
+    assert (job.state, job.provisional, job.failed_polls) == (State.EXPIRED, False, None)
     assert [kind for _, kind in await bench.events()] == ["job.started", "job.expired"]
+
+
+async def test_a_job_is_not_gone_before_its_polls_have_said_so_for_a_minute(
+    bench: Any, provider: Any
+):
+    """A proxy that restarts, or a reader of another replica, does not find it either."""
+    await bench.push("dropper", id="1", status="running")
+    provider.says("1", 404)
+    for _ in range(3):
+        await poll_now(bench.context, "dropper", "1")
+        assert await bench.poll() == ["dropper/1"]
+        assert (await bench.job("1", "dropper")).state is State.RUNNING
+    await bench.fail_longer("1", "dropper", schedule.GONE_AFTER - 30)
+    await poll_now(bench.context, "dropper", "1")
+    assert await bench.poll() == ["dropper/1"]
+    assert await failures(bench, "1", "dropper") == 4
+    provider.says("1", status="succeeded")
+    await poll_now(bench.context, "dropper", "1")
+    await bench.poll()
+    assert (await bench.job("1", "dropper")).state is State.SUCCEEDED
+
+
+async def test_another_failure_before_a_404_does_not_count_for_it(bench: Any, provider: Any):
+    await bench.push("dropper", id="1", status="running")
+
+    def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>", status=404, content_type="text/html")
+
+    for other in (lambda: provider.says("1", 502), lambda: provider.stream("1", page)):
+        other()
+        await poll_now(bench.context, "dropper", "1")
+        await bench.poll()
+        await bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+        provider.says("1", 404)
+        await poll_now(bench.context, "dropper", "1")
+        await bench.poll()
+        assert (await bench.job("1", "dropper")).state is State.RUNNING
+    assert await failures(bench, "1", "dropper") == 4
+    await poll_now(bench.context, "dropper", "1")
+    await bench.poll()
+    assert (await bench.job("1", "dropper")).state is State.EXPIRED
 
 
 async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, polled: Any):

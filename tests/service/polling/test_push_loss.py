@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import structlog
 
-from processor import push_loss
+from processor import push_loss, schedule
 from processor.push_loss import Period
+from processor.service.jobs.watch import poll_now
 from processor.service.polling.statistics import write_statistics
 from processor.source_statistics import NO_STATISTICS
 
@@ -87,6 +88,9 @@ async def test_every_run_of_a_job_counts(ends: Ends):
 async def test_a_job_that_the_provider_dropped_shows_nothing(ends: Ends):
     await ends.watch("1", "dropper")
     await ends.poll("1", "dropper", status="running")
+    await ends.poll("1", "dropper", code=404)
+    await ends.bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+    await poll_now(ends.bench.context, "dropper", "1")
     await ends.poll("1", "dropper", code=404)
     assert (await ends.bench.job("1", "dropper")).state == "expired"
     assert await ends.counted("dropper") == (0, 0)
