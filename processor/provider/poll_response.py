@@ -196,9 +196,17 @@ def _failure(poll: PollRules, response: HttpResponse, wait: float | None) -> Pol
         return PollFailure("failed", f"HTTP {response.status} with a page of HTML: {text}", wait)
     if kind == "missing" and poll.gone:
         kind = "gone"
-    if response.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
+    if wait is not None and _says_when_to_return(response):
         kind = "throttled"
     return PollFailure(kind, _http_error(response), wait)
+
+
+def _says_when_to_return(response: HttpResponse) -> bool:
+    """Whether an answer of this code with a time means too many polls: a 503 by RFC 9110, 15.6.4; and a
+    403 with Retry-After, as GitHub's secondary rate limit. No token becomes good by waiting; but a
+    profile's `hint` may be in any answer.
+    """
+    return response.status == 503 or (response.status == 403 and "retry-after" in response.headers)  # noqa: PLR2004
 
 
 def _http_error(response: HttpResponse) -> str:

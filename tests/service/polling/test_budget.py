@@ -82,6 +82,7 @@ async def test_what_may_not_be_sent_stays_first_and_counts_as_no_failure(lane: L
     [
         (429, {"Retry-After": "60"}),
         (503, {"Retry-After": "60"}),
+        (403, {"Retry-After": "60"}),
         (429, {"RateLimit": '"default";r=0;t=60'}),
         (200, {"RateLimit-Remaining": "0", "RateLimit-Reset": "60"}),
         (404, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}),

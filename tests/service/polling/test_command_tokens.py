@@ -29,6 +29,7 @@ from processor.tokens.command_token import RERUN_PAUSE
 from .test_cancel import expire, notes
 
 HUSH = "hush-hush"
+WAIT = {"Retry-After": "60"}
 
 
 class TokenCommand:
@@ -234,12 +235,15 @@ async def test_a_job_that_was_never_polled_and_ended_by_a_push_can_be_read(
 
 
 @pytest.mark.usefixtures("token_command")
-@pytest.mark.parametrize("code", [500, 404, 429, 403])
+@pytest.mark.parametrize(
+    ("code", "headers"),
+    [(500, WAIT), (404, WAIT), (429, WAIT), (403, {})],
+)
 async def test_a_poll_of_a_finished_job_that_fails_ends(
-    bench: Any, provider: Any, read: Any, code: int
+    bench: Any, provider: Any, read: Any, code: int, headers: dict[str, str]
 ):
     await ended_by_push(bench, provider)
-    provider.says("1", code, headers={"Retry-After": "60"})
+    provider.says("1", code, headers=headers)
     assert await read() == "running"
     assert len(provider.asked) == 2
     assert await waiting(bench) == 0

@@ -166,10 +166,12 @@ async def grow_older(bench: Any, name: str, seconds: float) -> None:
 # --- failures of the account ----------------------------------------------------------------
 
 
-async def test_a_429_pauses_its_source_for_retry_after_and_no_other_source(
-    bench: Any, provider: Any, polled: Any
+@pytest.mark.parametrize("status", [429, 503, 403])
+async def test_a_refusal_for_a_time_pauses_its_source_so_long_and_no_other_source(
+    bench: Any, provider: Any, polled: Any, status: int
 ):
-    provider.says("1", 429, headers={"Retry-After": "60"})
+    """A 403 with a time is a rate limit too, as GitHub's secondary one; its token is good."""
+    provider.says("1", status, headers={"Retry-After": "240"})
     since = await bench.store.now()
     await ask_all(bench, polled, "1")
     for source in ("lab", "other"):
@@ -181,7 +183,7 @@ async def test_a_429_pauses_its_source_for_retry_after_and_no_other_source(
     assert (await bench.job("1")).state is State.QUEUED
     keys = bench.store.shards[0]
     until = int(await bench.store.connection.redis.hget(keys.paused["poll"], "lab")) / 1000
-    assert await began(bench, until, 60, since)
+    assert await began(bench, until, 240, since)
     assert await bench.store.stalled_sources.read() == {}
 
 
