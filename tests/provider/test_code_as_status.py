@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from processor import provider
@@ -52,6 +53,30 @@ def test_the_code_counts_if_no_json_was_to_be_expected(
     name: str, status: int, mime: str | None, body: bytes, state: str | None
 ):
     assert read(name, status, mime, body) == state
+
+
+def spellings(word: str) -> set[str]:
+    """A word as services write it: in_progress, in-progress, In Progress, inProgress, IN_PROGRESS."""
+    upper_first = word.title().replace("_", "")
+    both = {word, word.replace("_", "-"), word.replace("_", " "), word.upper(), upper_first}
+    return both | {word.replace("_", " ").title(), upper_first[0].lower() + upper_first[1:]}
+
+
+USUAL = parse("hmac", (PROFILES / "hmac.toml").read_text()).kinds[None].states.words
+SPELLED = [(text, state) for word, state in USUAL.items() for text in sorted(spellings(word))]
+
+
+@pytest.mark.parametrize(("word", "state"), SPELLED)
+def test_a_usual_word_in_a_200_is_not_taken_for_success(word: str, state: str):
+    """The words of `hmac`, which has no list of its provider's either."""
+    body = msgspec.json.encode({"status": word, "progress": 10})
+    assert read("http-202", 200, JSON, body) == state
+
+
+@pytest.mark.parametrize("word", ["active", "created", "Enabled", "", 3])
+def test_any_other_status_is_that_of_a_result(word: object):
+    """Such as of the account that a 201 has created."""
+    assert read("http-202", 201, JSON, msgspec.json.encode({"status": word})) == "succeeded"
 
 
 VIDEO = b"\0\0\0\x20ftypmp42"
