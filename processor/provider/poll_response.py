@@ -192,7 +192,7 @@ def requested_wait(
 def _failure(poll: PollRules, response: HttpResponse, wait: float | None) -> PollFailure:
     kind = FAILURES.get(response.status, "failed")
     if kind == "missing" and is_html_page(response):
-        text = excerpt(response.body)
+        text = as_line(response.body)
         return PollFailure("failed", f"HTTP {response.status} with a page of HTML: {text}", wait)
     if kind == "missing" and poll.gone:
         kind = "gone"
