@@ -59,7 +59,7 @@ async def test_the_callers_token_is_never_forwarded(web_of: Any, provider: Any) 
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"), [(404, 404), (400, 400), (429, 429), (500, 500), (401, 502), (403, 502)]
+    ("theirs", "ours"), [(404, 404), (400, 400), (429, 429), (500, 500), (401, 502), (403, 403)]
 )
 async def test_a_refusal_makes_no_job(web: Web, provider: Any, theirs: int, ours: int) -> None:
     provider.tell("theirs", theirs, Retry_After="7", Content_Type="text/plain")
@@ -72,6 +72,11 @@ async def test_a_refusal_makes_no_job(web: Web, provider: Any, theirs: int, ours
     else:
         assert "token" in refused(answer, ours)
     refused(await web("GET", "/v1/jobs/wistia/9"), 404)
+
+
+async def test_a_403_that_says_no_time_refuses_our_token(web: Web, provider: Any) -> None:
+    provider.tell("theirs", 403, Content_Type="text/plain")
+    assert "token" in refused(await web("GET", f"{WISTIA}/background_job_status/9"), 502)
 
 
 async def test_a_content_type_that_cannot_be_sent_is_left_out(web: Web, provider: Any) -> None:

@@ -5,15 +5,19 @@
 -- another by then.
 local RECHECK = 1000
 
+-- How many items may be claimed beyond the claimer's room, so that each lane of a claim gives one:
+-- it has as many lanes at most. A commit may have thousands.
+local BEYOND = 64
+
 -- Claims what can start now in LANEs {name, items, lanes, due, retries, claimed, capacity, gap (ms
 -- per item, 0: no budget), burst (items at once), share (the claimer's, of the capacity)}: of each
 -- a fair part of the claimer's room {limit (items), bytes (of payloads), lease (ms)}, within the
--- lane's capacity and budget; nothing of a paused lane. If there are more lanes than items, the
--- last ones give none. The bytes that a lane does not need are for the next ones. Sets `lane.at`:
--- when a lane must be checked again. Returns of each item, one after another: lane, item, payload,
--- token (end of the lease), since when it was due.
+-- lane's capacity and budget; nothing of a paused lane. The bytes that a lane does not need are for
+-- the next ones. Sets `lane.at`: when a lane must be checked again. Returns of each item, one after
+-- another: lane, item, payload, token (end of the lease), since when it was due.
 local function claim(lanes, room, paused, rate_limit, now)
   local part, claimed = math.ceil(room.limit / math.max(#lanes, 1)), {}
+  local most = room.limit + BEYOND
   for n, lane in ipairs(lanes) do
     local pause = tonumber(redis.call('HGET', paused, lane.name)) or 0
     if pause > now then
@@ -21,10 +25,10 @@ local function claim(lanes, room, paused, rate_limit, now)
     else
       if pause > 0 then redis.call('HDEL', paused, lane.name) end
       local spare, whole = budget(rate_limit, lane.name, lane.gap, lane.burst, now)
-      local picked = pick(lane, lane.share, math.min(part, spare, room.limit), now)
+      local picked = pick(lane, lane.share, math.min(part, spare, most), now)
       local bytes = math.ceil(room.bytes / (#lanes - n + 1))
       local count, used = hold(lane, picked, bytes, now + room.lease, claimed)
-      room.limit, room.bytes = room.limit - count, room.bytes - used
+      most, room.bytes = most - count, room.bytes - used
       if lane.gap > 0 and count > 0 then
         redis.call('HSET', rate_limit, lane.name, whole + count * lane.gap)
       end
