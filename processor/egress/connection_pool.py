@@ -10,7 +10,12 @@ from weakref import WeakValueDictionary
 from processor.egress.addresses import Address
 from processor.egress.connection import Connection
 from processor.egress.connector import Connector
-from processor.egress.failures import CONNECT_SECONDS, BrokenResponseError, ConnectTimeoutError
+from processor.egress.failures import (
+    CONNECT_SECONDS,
+    BrokenResponseError,
+    ConnectTimeoutError,
+    NoPlaceError,
+)
 from processor.egress.places import Places
 from processor.egress.salvage import RawResponse
 from processor.large_body_queue import LargeBodySlot
@@ -106,7 +111,7 @@ class ConnectionPool:
         await asyncio.sleep(0)  # the loop tells the connections that they are closed
 
     async def _wait_for_places(self, origin: Origin, end: float, connect_end: float) -> None:
-        async with _connect_limit(end, connect_end):
+        async with _connect_limit(end, connect_end, NoPlaceError):
             await origin.places.wait()
             try:
                 await self._places.wait()
@@ -190,10 +195,12 @@ class ConnectionPool:
 
 
 @asynccontextmanager
-async def _connect_limit(end: float, connect_end: float) -> AsyncIterator[None]:
-    """Limit the time to connect; ConnectTimeoutError, unless `end` came first."""
+async def _connect_limit(
+    end: float, connect_end: float, error: type[TimeoutError] = ConnectTimeoutError
+) -> AsyncIterator[None]:
+    """Limit the time to connect; this error, unless `end` came first."""
     try:
         async with asyncio.timeout(min(end, connect_end) - monotonic()):
             yield
     except TimeoutError:
-        raise (TimeoutError if end < connect_end else ConnectTimeoutError) from None
+        raise (TimeoutError if end < connect_end else error) from None

@@ -19,7 +19,11 @@ REQUEST_ERRORS = (OSError, ValueError, RuntimeError)
 
 
 class ConnectTimeoutError(TimeoutError):
-    """No connection in time, or no place in the pool for one."""
+    """No connection in time."""
+
+
+class NoPlaceError(TimeoutError):
+    """No place in the pool in time: as many requests as may run at once had no answer."""
 
 
 class NameNotFoundError(OSError):
@@ -71,6 +75,10 @@ _ERRNO: dict[int, str] = {
 # The first match wins; subclasses come before their base classes.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectTimeoutError, _NOT_CONNECTED),
+    (
+        NoPlaceError,
+        f"not sent: as many requests as may wait for answers did, for {CONNECT_SECONDS:g} s",
+    ),
     (NameNotFoundError, "DNS: the host name does not resolve"),
     (HandshakeError, "TLS: handshake failed"),
     (DisconnectedError, "connection closed before an answer"),

@@ -83,7 +83,7 @@ async def test_who_waits_too_long_for_a_place_is_told_so(monkeypatch):
     async with between(gate, limit=1) as (server, post):
         first = asyncio.create_task(post())
         await asked(gate, 1)
-        with pytest.raises(RequestFailed, match="could not connect within"):
+        with pytest.raises(RequestFailed, match="not sent: as many requests"):
             await post()
         with pytest.raises(RequestFailed, match=r"timed out after 0.1 s"):
             await post(timeout=0.1)
