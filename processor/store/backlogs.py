@@ -252,18 +252,25 @@ class Backlogs:
             await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
 
     async def recheck(
-        self, backlog: str, lane: str, *, end_pause: bool = False, unlimited: bool = False
+        self,
+        backlog: str,
+        lane: str,
+        *,
+        end_pause: bool = False,
+        unlimited: bool = False,
+        charge: float = 0.0,
     ) -> None:
         """Have a lane checked now in every shard, since its limits or its target have changed.
 
-        `end_pause` ends its pause; `unlimited` forgets what was started under a rate limit.
+        `end_pause` ends its pause; `unlimited` forgets what was started under a rate limit; `charge`
+        counts an item that was started without one, in seconds per item.
         """
         for keys in self._shards:
             own = keys.lane(backlog, lane)
             names = [own["lanes"], keys.paused[backlog], keys.rate_limit[backlog]]
             names += [own[part] for part in ("due", "retries", "claimed", "nudge", "busy")]
             await self._connection.run(
-                "recheck_lane", names, [lane, int(end_pause), int(unlimited)]
+                "recheck_lane", names, [lane, int(end_pause), int(unlimited), charge * 1000]
             )
 
     async def renew(self, claims: Sequence[Claim]) -> None:

@@ -602,7 +602,7 @@ async def a_paused_lane(b: Bench) -> None:
 
 
 async def recheck(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.backlogs.recheck("deliver", "sub_1", end_pause=True, unlimited=True)
+    await b.store.backlogs.recheck("deliver", "sub_1", end_pause=True, charge=1.0)
 
 
 async def subscribe(b: Bench, _: Given, __: list[int]) -> None:

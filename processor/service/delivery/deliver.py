@@ -22,7 +22,7 @@ from processor.state_machine import uid_of
 from processor.store.change import NewEvent
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.reseal import has_sealed_secrets
-from processor.store.work_items import Claim, Settlement
+from processor.store.work_items import NOW, Claim, Settlement
 
 PAGE = 200  # bodies read at once, at most
 GONE = 410  # the subscriber wants no more events
@@ -112,6 +112,9 @@ class Deliverer:
         if delivery.order and not await self._is_next(prepared, delivery.order):
             return
         result = await self._sender.send(target, delivery, body)
+        if result.outdated:  # whatever the old URL wants: the new one was not asked yet
+            await self._settler.settle(Settlement(prepared.claim, NOW, prepared.claim.payload))
+            return
         delivery = replace(delivery, attempts=(*delivery.attempts, result.attempt))
         await self._finish(prepared, target, delivery, result)
 
@@ -128,8 +131,6 @@ class Deliverer:
         self._context.metrics.attempted(target.id, outcome, attempt.seconds)
         if attempt.succeeded:
             await self._end(prepared, delivery, "delivered")
-        elif result.outdated:  # whatever the old URL wants: the new one was not asked yet
-            await self._retry(prepared, delivery, attempt.at + attempt.seconds, None)
         elif attempt.status == GONE or result.control == "disable":
             reason = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"
             if target.id.startswith("sub_"):

@@ -17,8 +17,7 @@ class Limit(NamedTuple):
     budget: tuple[int, float] | None = None
 
 
-YEAR = 365 * 86_400.0  # seconds: longer than the period of any rate, divided among shards
-UNKNOWN_LANE = Limit(1, (1, YEAR))  # exceeds no limit that the lane may have
+UNKNOWN_LANE = Limit(1)  # exceeds no concurrency; what it starts is charged once the rate is known
 
 
 class Limits:
@@ -69,12 +68,16 @@ class Limits:
     async def _recheck(self, lane: str) -> None:
         """Let the next delivery of a lane start as soon as its limits, which are known now, allow it.
 
-        What was started under the limit of an unknown lane counts in its rate. If it has none, that
-        is forgotten, since nothing else would remove it; one of a newer file may have one.
+        The delivery that was started without its rate counts in it. What was stored of a rate is
+        forgotten if it has none, since nothing else would remove it; one of a newer file may have one.
         """
-        now = await self._store.now()
-        unlimited = self._known[lane].budget is None and not may_be_new(lane, now, now)
-        await self._store.backlogs.recheck("deliver", lane, unlimited=unlimited)
+        budget, now = self._known.get(lane, self._default).budget, await self._store.now()
+        await self._store.backlogs.recheck(
+            "deliver",
+            lane,
+            unlimited=budget is None and not may_be_new(lane, now, now),
+            charge=budget[1] / budget[0] if budget else 0.0,
+        )
 
 
 def limit_of(target: Subscription) -> Limit:

@@ -62,14 +62,19 @@ async def change(context: Context, target: str, request: msgspec.Struct) -> Subs
             raise Conflict(f"{target}: its URL was changed by somebody else meanwhile; try again")
         return replace(current, **changes)
 
+    await _recheck(context, found, replace(found, **changes))  # if the next steps fail, too
     new = _found(target, await context.store.subscriptions.change(target, edit))
-    if not new.disabled:  # else its deliveries would be canceled now, right before it is enabled
-        await _recheck(context, found, new)
+    await _recheck(context, found, new)
     return new
 
 
 async def _recheck(context: Context, old: Subscription, new: Subscription) -> None:
-    """Have deliveries start that waited for what is no longer so: the rate, or the old URL's failures."""
+    """Have deliveries start that waited for what is no longer so: the rate, or the old URL's failures.
+
+    Those of a disabled one would be canceled now, right before it is enabled.
+    """
+    if new.disabled:
+        return
     moved = new.url != old.url
     if moved:
         await context.store.failure_scores.forget(new.id)

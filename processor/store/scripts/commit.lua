@@ -41,7 +41,7 @@ local function write(job)
   if not expires then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
   for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end
   for _, d in ipairs(job.done) do end_claim(lanes[d.lane], d.item, d.token) end
-  for _, d in ipairs(job.drops) do drop_timer(lanes[d.lane], d.item, now) end
+  for _, d in ipairs(job.drops) do drop_timer(lanes[d.lane], d.item) end
   for _, i in ipairs(job.items) do
     if not is_superfluous(lanes[i.lane], i, now) then enqueue(lanes, i, now) end
   end

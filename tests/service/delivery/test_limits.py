@@ -17,7 +17,7 @@ from processor.service.delivery.circuit_breaker import (
     REFRESH_EVERY,
     CircuitBreakers,
 )
-from processor.service.delivery.limits import UNKNOWN_LANE, Limit, per_shard
+from processor.service.delivery.limits import Limit, per_shard
 from processor.service.runtime.outage import Outage
 from processor.service.subscriptions import manage, update
 from processor.store.work_items import LaneLimits, Settlement
@@ -310,7 +310,7 @@ async def test_a_lower_rate_counts_what_was_delivered_just_before(
 async def test_a_first_delivery_that_was_claimed_before_the_rate_was_known_counts(
     office: Office, gate: Gate
 ) -> None:
-    """A process that knows the rate cannot claim the second meanwhile."""
+    """Nobody can claim the second, once the process that claimed the first has read the rate."""
     store = office.context.store
     made = await office.subscribe(gate.url, rate="1/24h")
     late, knows = CircuitBreakers(office.context), CircuitBreakers(office.context)
@@ -319,11 +319,36 @@ async def test_a_first_delivery_that_was_claimed_before_the_rate_was_known_count
         claims = await store.backlogs.claim(store.shards[0], "deliver", 9, breakers.lane_limits)
         await store.backlogs.settle([Settlement(claim) for claim in claims])
         assert len(claims) == number
-    await late.refresh()
+        await late.refresh()
     assert await store.backlogs.paused_lanes("deliver") == set()
     await update.change(office.context, made.id, update.UpdateSubscription(rate=None))
     await knows._refresh()
     assert len(await store.backlogs.claim(store.shards[0], "deliver", 9, knows.lane_limits)) == 5
+
+
+async def test_a_first_delivery_that_was_claimed_before_the_rate_was_known_is_one_of_its_burst(
+    office: Office, gate: Gate
+) -> None:
+    store = office.context.store
+    await office.subscribe(gate.url, rate="30/24h")  # three at once
+    breakers = CircuitBreakers(office.context)
+    found = []
+    for _ in range(3):
+        claims = await store.backlogs.claim(store.shards[0], "deliver", 9, breakers.lane_limits)
+        await store.backlogs.settle([Settlement(claim) for claim in claims])
+        await breakers.refresh()
+        found.append(len(claims))
+    assert found == [1, 2, 0]
+
+
+async def test_a_worker_with_an_older_file_charges_no_rate_that_it_does_not_know(
+    office: Office, gate: Gate
+) -> None:
+    """It delivers nothing, and the first delivery of the others must not wait for a period."""
+    store, older = office.context.store, CircuitBreakers(office.context)
+    older.lane_limits("sub_in_a_newer_file")
+    await older.refresh()
+    assert not await store.connection.redis.exists(store.shards[0].rate_limit["deliver"])
 
 
 async def test_nothing_is_left_of_the_rate_of_a_removed_subscription(
@@ -384,7 +409,7 @@ async def test_a_new_subscription_gets_one_delivery_until_an_early_refresh(bench
     made = await manage.create(
         bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
-    assert breakers.lane_limits(made.id) == LaneLimits(*UNKNOWN_LANE)
+    assert breakers.lane_limits(made.id) == LaneLimits(1)
     await breakers.refresh()
     assert breakers.lane_limits(made.id) == LaneLimits(8)
 

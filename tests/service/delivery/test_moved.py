@@ -8,9 +8,8 @@ import pytest
 from aiohttp import web
 
 from processor import schedule
+from processor.errors import StoreUnavailable
 from processor.model import Subscription
-from processor.payload import utc
-from processor.service.delivery import history
 from processor.service.subscriptions import update
 from processor.service.subscriptions.update import UpdateSubscription
 
@@ -70,6 +69,28 @@ async def test_deliveries_to_a_new_url_do_not_wait_for_the_pause_of_the_old_one(
     assert await desk.store.failure_scores.all(await desk.store.now()) == {}
 
 
+async def test_a_move_that_was_answered_503_ends_the_pause_all_the_same(
+    paused: tuple[Desk, Subscription], monkeypatch: pytest.MonkeyPatch
+):
+    """Repeated, the move finds the new URL already."""
+    desk, made = paused
+    forget, times = desk.store.failure_scores.forget, 0
+
+    async def once(target: str) -> None:
+        nonlocal times
+        times += 1
+        if times == 2:  # after the change
+            raise StoreUnavailable("Redis went away")
+        await forget(target)
+
+    monkeypatch.setattr(desk.store.failure_scores, "forget", once)
+    with pytest.raises(StoreUnavailable):
+        await move(desk, made)
+    await move(desk, made)
+    await desk.round()
+    assert desk.subscriber.asked == ["/in", *["/new"] * 7]
+
+
 async def test_enabling_ends_a_pause(paused: tuple[Desk, Subscription]):
     desk, made = paused
     desk.subscriber.status = 200
@@ -125,15 +146,17 @@ async def test_a_late_failure_of_the_old_url_does_not_count(late: Answer):
     desk, made = await late(503, **{"Retry-After": "3600"})
     assert await desk.store.failure_scores.all(await desk.store.now()) == {}
     assert await desk.store.backlogs.paused_lanes("deliver") == set()
-    (row,) = await history.list_deliveries(desk.context, made.id, None, 10)
-    assert row["next_attempt_at"] < utc(await desk.store.now() + 60)
+    await desk.deliver()
+    assert await desk.states(made) == {"delivered": 1}
 
 
-@pytest.mark.parametrize(("status", "headers"), [(410, {}), (500, {"webhook-delivery": "disable"})])
-async def test_what_the_old_url_wants_no_more_is_tried_at_the_new_one(
+@pytest.mark.parametrize(
+    ("status", "headers"), [(503, {}), (410, {}), (500, {"webhook-delivery": "disable"})]
+)
+async def test_what_the_old_url_did_not_take_is_tried_at_the_new_one(
     late: Answer, status: int, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(schedule, "RETRY_DELAYS", (0.0,) * 10)
+    monkeypatch.setattr(schedule, "RETRY_DELAYS", ())  # it was the last attempt
     desk, made = await late(status, **headers)
     found = await desk.store.subscriptions.get(made.id)
     assert found

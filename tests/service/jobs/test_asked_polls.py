@@ -169,3 +169,34 @@ async def test_an_older_poll_that_a_finished_job_no_longer_needs_does_not_end_a_
     assert await bench.store.backlogs.settle([Settlement(newer, NOW, newer.payload)]) == [True]
     (again,) = await bench.claim(bench.store.shards[0], "poll")
     assert again.payload == FOR_MIRROR
+
+
+async def test_a_confirmation_that_waits_for_the_provider_outlives_the_end_of_an_older_attempt(
+    bench: Any, provider: Any, older: InFlight
+):
+    """A poll between was answered with `Retry-After`, so the push's own poll is due later."""
+    await bench.watch("1", "numbered", poll=SLOW)
+    finish = await older.start("numbered", status="succeeded", attempt=1)
+    provider.says("1", status="running", attempt=1, headers={"Retry-After": "60"})
+    await poll_now(bench.context, "numbered", "1")
+    await bench.poll()
+    await bench.push("numbered", id="1", status="failed", attempt=2)
+    await finish()
+    assert (await bench.job("1", "numbered")).state is State.SUCCEEDED
+    provider.says("1", status="failed", attempt=2)
+    await bench.make_due("poll", "numbered/1", "numbered")
+    await bench.poll()
+    assert [kind for _, kind in await bench.events()][-2:] == ["job.succeeded", "job.failed"]
+
+
+async def test_polls_that_are_turned_off_leave_one_that_waits_for_the_provider(
+    bench: Any, provider: Any
+):
+    provider.says("1", status="running", headers={"Retry-After": "60"})
+    await bench.watch("1", "cautious", poll=SLOW)
+    await poll_now(bench.context, "cautious", "1")
+    await bench.poll()
+    await bench.push("cautious", id="1", status="succeeded", event="a")
+    await bench.push("cautious", id="1", status="running", event="b")
+    await bench.watch("1", "cautious", poll=False)
+    assert await bench.due("poll", "cautious/1", "cautious") is not None

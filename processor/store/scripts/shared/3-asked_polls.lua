@@ -20,11 +20,9 @@ local function is_superfluous(lane, i, now)
   return ARGV[i.payload]:find('^-?%d+%.%d+$') ~= nil and puts_off(lane, i.item, i.at, now)
 end
 
--- Drops a timer, unless it is a poll that was asked for and is due, or is being made. One that is
--- due later is the next try of a poll that was refused.
-local function drop_timer(lane, item, now)
-  local due = tonumber(redis.call('ZSCORE', lane.due, item)) or 0
-  if due > now or not is_asked_for(lane, item) then drop(lane, item) end
+-- Drops a timer, unless it is a poll that was asked for, which may have to wait for the provider.
+local function drop_timer(lane, item)
+  if not is_asked_for(lane, item) then drop(lane, item) end
 end
 
 -- Ends a claim by its token (nil: whoever holds it, and even if the item was put again meanwhile).
