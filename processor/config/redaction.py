@@ -17,15 +17,18 @@ ANYWHERE = (
 LONGEST_EXCERPT = 200  # characters of a provider's text that explain a failure
 
 # A word begins also behind an escape of JSON or of a URL, whose last character is no part of it.
-_WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
+_WORD_BEGINS = re.compile(r"(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})")
 _WORD_ENDS = r"(?!\w)"
 _BREAKS = " \t\r\n\"'<>"  # where a secret that was cut cannot go on
 
 
 class _Patterns(NamedTuple):
-    """Regular expressions: of whole secrets, the longest first, and of how long ones begin."""
+    """Regular expressions: of whole secrets, the longest first, of those that are only masked as
+    words, and of how long ones begin.
+    """
 
     whole: tuple[re.Pattern[str], ...]
+    words: tuple[re.Pattern[str], ...]
     begin: tuple[re.Pattern[str], ...]
 
 
@@ -37,6 +40,8 @@ def redact(source: Source, text: str) -> str:
     patterns = _patterns(_secrets(source))
     for pattern in patterns.whole:
         text = pattern.sub(MASK, text)
+    for word in patterns.words:
+        text = _mask_words(word, text)
     last = max(map(text.rfind, _BREAKS)) + 1
     cuts = [found.start() for p in patterns.begin if (found := p.search(text, last))]
     return text[: min(cuts)] + MASK if cuts else text
@@ -70,19 +75,27 @@ def _patterns(secrets: tuple[str, ...]) -> _Patterns:
     texts.sort(key=len, reverse=True)  # one may contain another
     long = {text[:ANYWHERE] for text in texts if len(text) > ANYWHERE}
     return _Patterns(
-        tuple(re.compile(_whole(text)) for text in texts),
+        tuple(re.compile(_spelled(text)) for text in texts if len(text) >= ANYWHERE),
+        tuple(re.compile(_spelled(text) + _WORD_ENDS) for text in texts if len(text) < ANYWHERE),
         tuple(re.compile(_spelled(text)) for text in sorted(long)),
     )
+
+
+def _mask_words(word: re.Pattern[str], text: str) -> str:
+    """Where a word begins is checked last: `re` searches slowly for what begins with a look behind."""
+    parts: list[str] = []
+    end = at = 0
+    while found := word.search(text, at):
+        at = found.start() + 1
+        if _WORD_BEGINS.match(text, found.start()):
+            parts += (text[end : found.start()], MASK)
+            end = at = found.end()
+    return "".join(parts) + text[end:]
 
 
 def _base64(secret: str) -> str:
     plain = secret.encode(errors="surrogateescape")
     return base64.b64encode(plain).decode().rstrip("=")
-
-
-def _whole(text: str) -> str:
-    spelled = _spelled(text)
-    return spelled if len(text) >= ANYWHERE else f"{_WORD_BEGINS}{spelled}{_WORD_ENDS}"
 
 
 def _spelled(text: str) -> str:
