@@ -261,11 +261,25 @@ def test_a_quiet_ringback_raises_no_alert(tmp_path: Path) -> None:
         'ringback_subscription_failing_seconds{subscription="sub_1"}': "0+60x14 _x44",  # it is back
         'ringback_circuit_breaker_open{subscription="sub_1"}': "1x59",  # for a minute or two
     }
+    run_rules(tmp_path, quiet, "ALERTS")
+
+
+@promtool
+def test_the_first_event_after_an_idle_spell_raises_no_alert_while_it_is_on_its_way(
+    tmp_path: Path,
+) -> None:
+    """The event before it was never delivered, so the gauge begins with all the time since then."""
+    late = {'ringback_subscription_failing_seconds{subscription="sub_1"}': "_x58 2592000+60x1"}
+    run_rules(tmp_path, late, 'ALERTS{alertstate="firing"}')
+
+
+def run_rules(tmp_path: Path, series: dict[str, str], absent: str) -> None:
+    """See that the expression has no sample after an hour of these series."""
     test = {
         "interval": "1m",
-        "input_series": [{"series": s, "values": values} for s, values in quiet.items()],
+        "input_series": [{"series": s, "values": values} for s, values in series.items()],
         "promql_expr_test": [
-            {"expr": "ALERTS", "eval_time": "59m", "exp_samples": []},
+            {"expr": absent, "eval_time": "59m", "exp_samples": []},
         ],
     }
     document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}
