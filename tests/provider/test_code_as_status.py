@@ -63,17 +63,45 @@ def spellings(word: str) -> set[str]:
 
 
 USUAL = parse("hmac", (PROFILES / "hmac.toml").read_text()).kinds[None].states.words
-SPELLED = [(text, state) for word, state in USUAL.items() for text in sorted(spellings(word))]
+MORE = {
+    "enqueued": "queued",
+    "scheduled": "queued",
+    "submitted": "queued",
+    "not_started": "queued",
+    "initializing": "running",
+    "retrying": "running",
+    "canceling": "running",
+    "cancelling": "running",
+    "timeout": "expired",
+}
+SPELLED = [
+    (text, state) for word, state in (USUAL | MORE).items() for text in sorted(spellings(word))
+]
 
 
 @pytest.mark.parametrize(("word", "state"), SPELLED)
 def test_a_usual_word_in_a_200_is_not_taken_for_success(word: str, state: str):
-    """The words of `hmac`, which has no list of its provider's either."""
+    """The words of `hmac`, which has no list of its provider's either, and some that it does not need."""
     body = msgspec.json.encode({"status": word, "progress": 10})
     assert read("http-202", 200, JSON, body) == state
 
 
-@pytest.mark.parametrize("word", ["active", "created", "Enabled", "", 3])
+@pytest.mark.parametrize("word", ["queued", "waiting", "Running", "in_progress", "retrying"])
+def test_a_303_is_the_end_whatever_its_body_says_of_the_work(word: str):
+    assert read("http-202", 303, JSON, msgspec.json.encode({"status": word})) == "succeeded"
+
+
+def test_a_303_with_a_bad_end_is_no_success():
+    assert read("http-202", 303, JSON, b'{"status": "failed"}') == "failed"
+
+
+@pytest.mark.parametrize("word", ["accepted", "rejected", "approved"])
+def test_a_verdict_in_a_200_is_a_result(word: str):
+    """Such as that of a moderation, which did its work either way."""
+    assert read("http-202", 200, JSON, msgspec.json.encode({"status": word})) == "succeeded"
+
+
+@pytest.mark.parametrize("word", ["active", "created", "scheduled", "Submitted", "Enabled", "", 3])
 def test_any_other_status_is_that_of_a_result(word: object):
     """Such as of the account that a 201 has created."""
     assert read("http-202", 201, JSON, msgspec.json.encode({"status": word})) == "succeeded"
