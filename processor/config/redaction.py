@@ -19,17 +19,18 @@ LONGEST_EXCERPT = 200  # characters of a provider's text that explain a failure
 # A word begins also behind an escape of JSON or of a URL, whose last character is no part of it.
 _WORD_BEGINS = re.compile(r"(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})")
 _WORD_ENDS = r"(?!\w)"
-_BREAKS = " \t\r\n\"'<>"  # where a secret that was cut cannot go on
+_BREAKS = " \t\r\n\"'<>"  # where a secret that was cut cannot go on, unless it contains them
 
 
 class _Patterns(NamedTuple):
     """Regular expressions: of whole secrets, the longest first, of those that are only masked as
-    words, and of how long ones begin.
+    words, and of how long ones begin; and the breaks that no long one contains.
     """
 
     whole: tuple[re.Pattern[str], ...]
     words: tuple[re.Pattern[str], ...]
     begin: tuple[re.Pattern[str], ...]
+    breaks: str
 
 
 def redact(source: Source, text: str) -> str:
@@ -42,7 +43,7 @@ def redact(source: Source, text: str) -> str:
         text = pattern.sub(MASK, text)
     for word in patterns.words:
         text = _mask_words(word, text)
-    last = max(map(text.rfind, _BREAKS)) + 1
+    last = max(map(text.rfind, patterns.breaks), default=-1) + 1
     cuts = [found.start() for p in patterns.begin if (found := p.search(text, last))]
     return text[: min(cuts)] + MASK if cuts else text
 
@@ -73,11 +74,13 @@ def _secret_half(token: str) -> str:
 def _patterns(secrets: tuple[str, ...]) -> _Patterns:
     texts = sorted({text for s in secrets if len(s) >= SHORTEST for text in (s, _base64(s))})
     texts.sort(key=len, reverse=True)  # one may contain another
-    long = {text[:ANYWHERE] for text in texts if len(text) > ANYWHERE}
+    long = [text for text in texts if len(text) > ANYWHERE]
+    inside = re.compile("|".join(map(_spelled_character, sorted(set("".join(long))))))
     return _Patterns(
         tuple(re.compile(_spelled(text)) for text in texts if len(text) >= ANYWHERE),
         tuple(re.compile(_spelled(text) + _WORD_ENDS) for text in texts if len(text) < ANYWHERE),
-        tuple(re.compile(_spelled(text)) for text in sorted(long)),
+        tuple(re.compile(_spelled(text)) for text in sorted({text[:ANYWHERE] for text in long})),
+        "".join(char for char in _BREAKS if not inside.fullmatch(char)),
     )
 
 

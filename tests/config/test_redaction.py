@@ -111,6 +111,26 @@ def test_the_beginning_of_a_secret_at_the_end_of_a_text_is_masked(source_of: Cal
     assert redact(source, f"no {PASSWORD[:4]}") == f"no {PASSWORD[:4]}"
 
 
+@pytest.mark.parametrize(
+    "secret", ["a secret of words 123", """it's-'quoted'-all""", '<a"b c>-0123456']
+)
+def test_the_beginning_of_a_secret_with_quotes_or_spaces_is_masked_too(
+    source_of: Callable[..., Source], secret: str
+):
+    source = source_of(TOKEN, secret)
+    for length in range(8, len(secret)):
+        for spelling in ("plain", "JSON", "JSON of Go", "URL", "HTML"):
+            assert redact(source, f"no {SPELLINGS[spelling](secret[:length])}") == "no ********"
+
+
+def test_a_line_break_in_a_secret_with_spaces_does_not_hide_its_beginning(
+    source_of: Callable[..., Source],
+):
+    assert (
+        redact(source_of(TOKEN, "a secret of words 123"), "no a secret\nof words") == "no ********"
+    )
+
+
 @pytest.mark.parametrize("piece", ["\\", "&#0", "%25", "key_", " ", "-\\", "e\\"])
 def test_a_hostile_answer_is_searched_in_linear_time(source_of: Callable[..., Source], piece: str):
     source = source_of("-\\key_-A:%secret word", "& another secret")
