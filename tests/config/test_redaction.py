@@ -138,20 +138,3 @@ def test_a_hostile_answer_is_searched_in_linear_time(source_of: Callable[..., So
     began = time.process_time()
     redact(source, piece * (2**18 // len(piece)))
     assert time.process_time() - began < 5.0  # 0.3 s at most; minutes if it were quadratic
-
-
-def test_a_short_secret_is_searched_for_about_as_fast_as_a_long_one(
-    source_of: Callable[..., Source],
-):
-    segment = {"start": 1.25, "end": 2.5, "text": "hello there-world", "speaker": "a_b"}
-    text = json.dumps([segment] * 4000)
-
-    def seconds(secret: str) -> float:
-        source = source_of(f"{USER}:{PASSWORD}", secret)
-        redact(source, "")  # compiles
-        began = time.process_time()
-        for _ in range(5):
-            redact(source, text)
-        return time.process_time() - began
-
-    assert seconds("s3cret") < 8 * seconds("s3cret-secret")  # 40 times, if `re` cannot skip
