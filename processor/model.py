@@ -128,6 +128,7 @@ class FailedPolls(msgspec.Struct, frozen=True):
     since: float  # when the first of them failed
     error: str  # why the last one failed, in at most 200 characters, without secrets
     stalled: bool = False  # whether `job.poll_stalled` was published for this series
+    unseen_since: float = 0.0  # when the first of them failed since a push of the job; 0: none has
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -408,7 +408,9 @@ class Bench:
         keys = self.store.shard(source, job)
         found = await self.store.jobs.find(keys, f"{source}/{job}")
         series = found.job.failed_polls
-        older = replace(found.job, failed_polls=replace(series, since=series.since - seconds))
+        unseen = series.unseen_since and series.unseen_since - seconds
+        series = replace(series, since=series.since - seconds, unseen_since=unseen)
+        older = replace(found.job, failed_polls=series)
         change = Change(older, found.version, save=True)
         assert await self.store.jobs.commit(keys, "0", [change]) == [True]
 

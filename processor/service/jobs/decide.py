@@ -150,8 +150,7 @@ def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionIn
     update, was = confirmation.apply_trust(incoming.update, so_far.job, source)
     step = state_machine.advance(was, update, now)
     job = confirmation.remember_poll_after(step.job, update, source, now, seen=was.seen)
-    if job.failed_polls:
-        job = failed_polls.ended(job, update)
+    job = failed_polls.after_update(job, update)
     event = publish(job, step.event, inputs) if step.event else None
     if event:
         so_far.events.append(event)

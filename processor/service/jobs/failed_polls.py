@@ -33,10 +33,13 @@ def as_update(job: Job, reason: str, now: float) -> StatusUpdate:
 
 def is_gone(job: Job, reason: str, now: float) -> bool:
     """Whether one more poll that does not find the job means that the provider dropped it: the poll
-    before said the same, and the series lasts for a minute. `reason` is this poll's, `HTTP 404: …`.
+    before said the same, and no poll or push has shown it for a minute. `reason` is this poll's,
+    `HTTP 404: …`.
     """
     series = job.failed_polls
-    if series is None or now - series.since < schedule.GONE_AFTER:
+    if series is None or not series.unseen_since:
+        return False
+    if now - series.unseen_since < schedule.GONE_AFTER:
         return False
     return _short(series.error) == _short(reason)
 
@@ -79,10 +82,20 @@ def _series(job: Job, failed: FailedPoll, now: float) -> FailedPolls:
     before = job.failed_polls
     number, since = (before.count + 1, before.since) if before else (1, now)
     stalled = bool(before and before.stalled) or schedule.is_stalled(number, since, now)
-    return FailedPolls(number, since, failed.reason[:MAX_ERROR], stalled)
+    unseen_since = (before and before.unseen_since) or now
+    return FailedPolls(number, since, failed.reason[:MAX_ERROR], stalled, unseen_since)
 
 
-def ended(job: Job, update: StatusUpdate) -> Job:
-    """The job without its series: a poll brought an answer, or the job has ended."""
-    over = update.origin is Origin.POLL or job.state in FINAL
-    return replace(job, failed_polls=None) if over else job
+def after_update(job: Job, update: StatusUpdate) -> Job:
+    """The job without its series, if a poll brought an answer or the job has ended.
+
+    A push does not end the series, since polling still fails; but it shows that the provider has the job.
+    """
+    series = job.failed_polls
+    if series is None:
+        return job
+    if update.origin is Origin.POLL or job.state in FINAL:
+        return replace(job, failed_polls=None)
+    if update.origin is Origin.PUSH and update.attempt in {None, job.attempt}:
+        return replace(job, failed_polls=replace(series, unseen_since=0.0))
+    return job

@@ -485,6 +485,57 @@ async def test_another_failure_before_a_404_does_not_count_for_it(bench: Any, pr
     assert (await bench.job("1", "dropper")).state is State.EXPIRED
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_push_between_two_404s_shows_that_the_job_is_not_gone(
+    bench: Any, provider: Any, *, known: bool
+):
+    """The polls of a minute count from then on, and two of them at least; the series goes on."""
+
+    async def poll_again() -> State:
+        await poll_now(bench.context, "dropper", "1")
+        assert await bench.poll() == ["dropper/1"]
+        state: State = (await bench.job("1", "dropper")).state
+        return state
+
+    provider.says("1", 404)
+    if known:
+        await bench.push("dropper", id="1", status="queued")
+    else:
+        await bench.watch("1", "dropper")
+    await poll_again()
+    await bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+    await bench.push("dropper", id="1", status="running")
+    await bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+    assert await poll_again() is State.RUNNING
+    assert await poll_again() is State.RUNNING
+    assert await failures(bench, "1", "dropper") == 3
+    await bench.fail_longer("1", "dropper", schedule.GONE_AFTER)
+    assert await poll_again() is State.EXPIRED
+
+
+async def test_a_push_of_an_earlier_attempt_does_not_show_that_a_job_is_not_gone(
+    bench: Any, provider: Any
+):
+    await bench.push("lab", id="1", status="running", attempt=2)
+    provider.says("1", 502)
+    await poll_now(bench.context, "lab", "1")
+    await bench.poll()
+    before = (await bench.job("1")).failed_polls
+    await bench.push("lab", id="1", status="running", attempt=1)
+    assert (await bench.job("1")).failed_polls == before
+    await bench.push("lab", id="1", status="running", attempt=2, note="again")
+    assert (await bench.job("1")).failed_polls == replace(before, unseen_since=0.0)
+
+
+async def test_a_push_between_failed_polls_does_not_put_off_the_alarm(bench: Any, provider: Any):
+    provider.says("1", 404)
+    for number in range(schedule.STALLED_AFTER):
+        await bench.push("dropper", id="1", status="running", note=number)
+        await poll_now(bench.context, "dropper", "1")
+        await bench.poll()
+    assert [kind for _, kind in await bench.events()] == ["job.started", "job.poll_stalled"]
+
+
 async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, polled: Any):
     provider.says("1", 404)
     with capture_logs() as logged:
