@@ -1,10 +1,11 @@
 """Polls that have to wait: put back to their place in their lane, or postponed after a failure.
 
-A refused poll goes behind the others: if the provider refuses this job only, none of them starves.
+A refused or throttled poll goes behind the others that are due: if the provider refuses this job only,
+none of them starves.
 
 A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another. The
-last poll of a job that has expired by our deadline is repeated only for the account's trouble, unless
-a PUT gave it a later deadline.
+last poll of a job that has expired by our deadline is repeated only for the account's trouble, for a
+day, unless a PUT gave it a later deadline.
 """
 
 import math
@@ -25,11 +26,10 @@ from processor.store.planned_poll import encode_interval
 from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, Settlement
 
-LAST_POLL_REPEATED: dict[PollFailureKind, float] = {
-    "unauthorized": 86_400.0,  # the provider may refuse this job only, and each refusal pauses all
-    "throttled": math.inf,
-}
-"""For how many seconds after the deadline of a job its last poll is repeated, if it fails so."""
+ACCOUNT_FAILURES: frozenset[PollFailureKind] = frozenset({"unauthorized", "throttled"})
+LAST_POLL_REPEATED = 86_400.0
+"""For how many seconds after the deadline of a job its last poll is repeated after such a failure. The
+provider may refuse this job only, and each refusal pauses all."""
 
 log = structlog.get_logger()
 
@@ -88,12 +88,12 @@ async def postpone(
         await context.store.backlogs.settle([Settlement(claim, requires_token=True)], paused)
     elif pause is None:
         await _count_failure(context, claim, job, failure.reason, now + again_in)
-    elif failure.kind == "unauthorized":
+    elif failure.kind == "outdated":
+        await put_back(context, claim, now + pause)
+    else:
         # as if somebody had asked for it: then nobody who waits for the job brings it forward
         behind = Settlement(claim, now + again_in, encode_interval(None))
         await context.store.backlogs.settle([behind], [(claim, now + pause)])
-    else:
-        await put_back(context, claim, now + pause)
 
 
 def _was_last(job: Job, source: Source, failure: PollFailure, now: float) -> bool:
@@ -101,7 +101,8 @@ def _was_last(job: Job, source: Source, failure: PollFailure, now: float) -> boo
     if not job.provisional or confirmation.awaits_confirmation(job, source, now):
         return False
     until = max(job.ended_at or now, job.deadline_at)
-    return now - until >= LAST_POLL_REPEATED.get(failure.kind, 0.0)
+    repeated = LAST_POLL_REPEATED if failure.kind in ACCOUNT_FAILURES else 0.0
+    return now - until >= repeated
 
 
 def _again_in(job: Job, failure: PollFailure, interval: float, pause: float | None) -> float:

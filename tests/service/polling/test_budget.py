@@ -107,6 +107,26 @@ async def test_what_others_have_claimed_is_not_sent_once_the_account_is_to_wait(
     assert len(provider.asked) == 2
 
 
+@pytest.mark.parametrize("source", ["brisk", "single"])
+@pytest.mark.parametrize("status", [403, 429])
+async def test_a_job_that_is_always_throttled_starves_no_other(
+    lane: Lane, provider: Any, wait_until: Any, source: str, status: int
+):
+    """The provider may throttle this job only; `single` starts one request at a time."""
+    provider.says("1", status, headers={"Retry-After": "1"})
+    await lane.due(source, "1")
+    throttled = await lane.claims()
+    await lane.due(source, "2")
+    await lane.poll(throttled)
+
+    async def polled_again() -> bool:
+        await lane.poll(await lane.claims())
+        return len(provider.asked) > 1
+
+    await wait_until(polled_again)
+    assert provider.asked[:2] == ["1", "2"]
+
+
 async def test_a_refused_token_parks_no_bucket(lane: Lane, provider: Any):
     """Another source may have the same account with more rights; the lane rests as before."""
     provider.says("1", 403)

@@ -81,17 +81,24 @@ async def test_a_last_poll_that_finds_no_end_is_not_repeated(
     assert view["poll"] is None
 
 
-async def test_a_last_poll_that_is_always_refused_is_given_up_a_day_after_the_deadline(
-    bench: Any, provider: Any, expire: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("code", "headers"), [(403, {}), (403, {"Retry-After": "60"}), (429, {})])
+async def test_a_last_poll_that_is_always_refused_is_given_up_a_day_after_the_deadline(  # noqa: PLR0917 - fixtures
+    bench: Any,
+    provider: Any,
+    expire: Any,
+    polled: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    headers: dict[str, str],
 ):
     """The provider may refuse this job only, and each refusal pauses its source."""
-    provider.says("1", 403)
+    provider.says("1", code, headers=headers)
     await bench.watch("1", deadline=SOON)
     await expire()
     assert await polled(bench) == ["lab/1"]
     assert await bench.due("poll", "lab/1") is not None
     await resume(bench)
-    monkeypatch.setitem(postpone.LAST_POLL_REPEATED, "unauthorized", 0.0)  # the day is over
+    monkeypatch.setattr(postpone, "LAST_POLL_REPEATED", 0.0)  # the day is over
     assert await bench.poll() == ["lab/1"]
     assert await bench.due("poll", "lab/1") is None
 

@@ -243,8 +243,12 @@ async def test_all_shards_together_hold_as_many_polls_of_a_source_as_one(
     assert len(claims) == held
 
 
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(403, {}), (403, {"Retry-After": "60"}), (429, {"Retry-After": "60"}), (429, {})],
+)
 async def test_a_job_whose_polls_are_always_refused_goes_behind_the_others(
-    bench: Any, provider: Any
+    bench: Any, provider: Any, status: int, headers: dict[str, str]
 ):
     """With a burst of one request, each pause would else end with the same poll."""
     refused, *others = [f"job{n}" for n in range(10)]
@@ -253,7 +257,7 @@ async def test_a_job_whose_polls_are_always_refused_goes_behind_the_others(
         provider.says(job, status="running")
         await bench.watch(job, "single", poll=SLOW)
         await redis.zadd(keys.due("poll", "single"), {f"single/{job}": at})
-    provider.says(refused, 403)
+    provider.says(refused, status, headers=headers)
     for _ in [refused, *others]:
         await redis.zadd(keys.lanes["poll"], {"single": 1})
         await poll_as_worker(bench, "single")
@@ -279,10 +283,11 @@ async def test_a_refused_poll_is_made_again_within_two_pauses(
     assert await began(bench, due, 2 * schedule.UNAUTHORIZED_PAUSE, since)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "60"}])
 async def test_somebody_who_waits_does_not_bring_a_refused_poll_ahead_of_the_others(
-    bench: Any, provider: Any, polled: Any
+    bench: Any, provider: Any, polled: Any, headers: dict[str, str]
 ):
-    provider.says("1", 403)
+    provider.says("1", 403, headers=headers)
     await ask_all(bench, polled, "1")
     due = await bench.due("poll", "lab/1")
     job = await bench.job("1")
