@@ -147,11 +147,12 @@ async def ask(egress: Egress, url: str, slot: LargeBodySlot, **more: Any) -> Htt
 
 
 async def test_a_large_answer_is_not_read_until_there_is_room():
-    sent = asyncio.Event()
+    """Of this size, since sockets buffer some megabytes by themselves."""
+    sent, size = asyncio.Event(), 16_000_000
 
     async def serve(server: Server, reader: Any, writer: Any, number: int) -> None:
         await server.request(reader, number)
-        writer.write(response(b"x" * LARGE))
+        writer.write(response(b"x" * size))
         await writer.drain()
         sent.set()
         await server.request(reader, number)
@@ -159,20 +160,20 @@ async def test_a_large_answer_is_not_read_until_there_is_room():
         await reader.read()
 
     async with Server(serve) as server, Egress(Policy()) as egress:
-        egress.large_answers = queue = LargeBodyQueue(together=LARGE)
+        egress.large_answers = queue = LargeBodyQueue(together=size)
         holder, slot = LargeBodySlot(queue, "a"), LargeBodySlot(queue, "b")
         await holder.acquire(1)
-        asked = asyncio.create_task(ask(egress, server.url, slot))
+        asked = asyncio.create_task(ask(egress, server.url, slot, read_limit=size))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sent.wait(), 0.3)
         assert not asked.done()
         holder.release()
         answer = await asked
-        assert (len(answer.body), answer.cut, slot.held) == (LARGE, "", True)
+        assert (len(answer.body), answer.cut, slot.held) == (size, "", True)
         assert (await ask(egress, server.url, LargeBodySlot(queue, "b"))).body == b"small"
         assert server.connections == 1
         slot.release()
-        await LargeBodySlot(queue, "c").acquire(LARGE)  # all of it is free again
+        await LargeBodySlot(queue, "c").acquire(size)  # all of it is free again
 
 
 async def test_a_request_that_is_cancelled_as_it_gets_room_keeps_none(wait_until: Any):
