@@ -147,8 +147,8 @@ async def ask(egress: Egress, url: str, slot: LargeBodySlot, **more: Any) -> Htt
 
 
 async def test_a_large_answer_is_not_read_until_there_is_room():
-    """Of this size, since sockets buffer some megabytes by themselves."""
-    sent, size = asyncio.Event(), 16_000_000
+    """Of this size, since sockets may buffer tens of megabytes by themselves."""
+    sent, size = asyncio.Event(), 48_000_000
 
     async def serve(server: Server, reader: Any, writer: Any, number: int) -> None:
         await server.request(reader, number)
