@@ -39,7 +39,7 @@ def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> C
     given = {
         "entries": [(1.0, entry())],
         "events": [new_event(f"evt_{name}_1", "sub_1", "sub_2")],
-        "items": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"0")],
+        "items": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"3600.000")],
         "answer": f"answer {name}".encode(),
     }
     return Change(job, version, save=True, renew=renew, **given | parts)
