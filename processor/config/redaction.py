@@ -11,12 +11,10 @@ from processor.config import Source
 from processor.config.secrets import MASK
 
 SHORTEST = 4  # characters: a shorter secret occurs everywhere, and reveals nothing
-ANYWHERE = (
-    8  # characters: a shorter secret may be a part of a word, so it must be a word of its own
-)
+ANYWHERE = 8  # characters: a shorter secret may be part of a word, so only a whole word counts
 LONGEST_EXCERPT = 200  # characters of a provider's text that explain a failure
 
-# A word begins also behind an escape of JSON or of a URL, whose last character is no part of it.
+# A word also begins right after an escape of JSON or of a URL, though that ends in a letter or digit.
 _WORD_BEGINS = re.compile(r"(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})")
 _WORD_ENDS = r"(?!\w)"
 _BREAKS = " \t\r\n\"'<>"  # where a secret that was cut cannot go on, unless it contains them

@@ -206,7 +206,8 @@ def _says_when_to_return(response: HttpResponse) -> bool:
     403 with Retry-After, as GitHub's secondary rate limit. No token becomes good by waiting; but a
     profile's `hint` may be in any answer.
     """
-    return response.status == 503 or (response.status == 403 and "retry-after" in response.headers)  # noqa: PLR2004
+    has_header = "retry-after" in response.headers
+    return response.status == 503 or (response.status == 403 and has_header)  # noqa: PLR2004 - as said
 
 
 def _http_error(response: HttpResponse) -> str:

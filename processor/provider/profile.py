@@ -13,6 +13,7 @@ import msgspec
 
 from processor import signing
 from processor.http_time import UNITS
+from processor.model import SUCCESSES
 from processor.provider.condition import Condition, StatusField
 from processor.provider.field_types import Auth, Budget, Decode, Seconds, Size, States
 from processor.provider.pointer import Pointer, PointerSum
@@ -210,7 +211,7 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def __post_init__(self) -> None:
         """Refuse a status code that is not a success, and to read what no signature covers."""
-        if not 200 <= self.answer < 300:  # noqa: PLR2004 - HTTP's success
+        if self.answer not in SUCCESSES:
             raise ValueError("`answer` is the status code for an accepted push: 200 to 299")
         for way in self.verify.alternatives if self.verify else ():
             if way.signs_only_fields and f"field:{self.decode.field}" not in way.placeholders:

@@ -8,7 +8,7 @@ import msgspec
 from processor.errors import InvalidValue, Unreadable
 from processor.http_time import parse_retry_after
 from processor.json_input import raw_bytes, read_json, write_json
-from processor.model import Origin, StatusUpdate
+from processor.model import SUCCESSES, Origin, StatusUpdate
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.pointer import CODE
 from processor.provider.poll_response import as_line, update_document
@@ -37,7 +37,7 @@ def read_submit_response(  # noqa: PLR0917 - one fact about the call each
         raise InvalidValue(f"`submitted` cannot be read: {profile.name} has no [submit], no [poll]")
     raw = body if isinstance(body, bytes) else _encoded(body)
     reads = known.poll.reads if known.poll else ()
-    if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
+    if status not in SUCCESSES and status not in reads:
         raise InvalidValue(f"`submitted` is HTTP {status}, so it started no job: {_quoted(raw)}")
     lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
     again = parse_retry_after(lower.get("retry-after"), now)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -111,41 +112,43 @@ async def test_a_drain_ends_all_waits_and_those_to_come_without_a_word_of_an_out
     assert logs == []
 
 
-async def test_an_outage_ends_the_wait_and_is_logged_once(tmp_path: Path, wait_until: Any) -> None:
+Alone = tuple[EmbeddedRedis, Nudges, asyncio.Task[Any]]
+
+
+@pytest.fixture
+async def alone(tmp_path: Path, wait_until: Any) -> AsyncIterator[Alone]:
+    """A Redis of its own, its nudges, and a wait for one."""
     redis = EmbeddedRedis(tmp_path)
     redis.start()
-    found = Nudges(redis.url, 1, Outage("test"))
-    store = Store(redis.url)
+    found, store = Nudges(redis.url, 1, Outage("test")), Store(redis.url)
     task = asyncio.create_task(found.next("ingest"))
     await wait_until(lambda: blocked(store))
+    yield redis, found, task
+    redis.kill()
+    await found.close()
+    await store.close()
+
+
+async def test_an_outage_ends_the_wait_and_is_logged_once(alone: Alone) -> None:
+    redis, found, task = alone
     with capture_logs() as logs:
         assert redis.pid
         os.kill(redis.pid, signal.SIGKILL)
         assert await task == NONE_CAME
         assert await found.next("ingest") == NONE_CAME
     assert [line["event"] for line in logs] == ["redis_unavailable"]
-    redis.kill()
-    await found.close()
-    await store.close()
 
 
 async def test_a_redis_that_ends_after_the_drain_leaves_no_error(
-    tmp_path: Path, wait_until: Any, caplog: pytest.LogCaptureFixture
+    alone: Alone, wait_until: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    redis = EmbeddedRedis(tmp_path)
-    redis.start()
-    found = Nudges(redis.url, 1, Outage("test"))
-    store = Store(redis.url)
-    task = asyncio.create_task(found.next("ingest"))
-    await wait_until(lambda: blocked(store))
+    redis, found, task = alone
     found.end()
     assert await task == NONE_CAME
     redis.kill()
     await wait_until(lambda: not found._waits)
     gc.collect()
     assert caplog.records == []
-    await found.close()
-    await store.close()
 
 
 async def test_a_silent_redis_ends_the_wait_as_an_outage(

@@ -9,7 +9,7 @@ from processor.config.redaction import excerpt
 from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ConfigError, ProviderError, RequestFailed, Unreadable
 from processor.json_input import read_json
-from processor.model import HttpResponse
+from processor.model import SUCCESSES, HttpResponse
 from processor.provider.poll_response import as_line
 
 TIMEOUT = 15.0  # seconds for a response
@@ -70,7 +70,7 @@ def _check(source: Source, request: ApiRequest, response: HttpResponse) -> None:
         )
     if response.status >= 500:  # noqa: PLR2004 - HTTP's own line
         raise ProviderError(f"{described(source, request)} answered {reason}", 502)
-    if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
+    if response.status not in SUCCESSES:
         raise ConfigError(
             f"{described(source, request)} answered {reason}; check token, params and base_url of "
             f"sources.{source.name}"

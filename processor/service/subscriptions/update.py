@@ -69,7 +69,7 @@ async def change(context: Context, target: str, request: msgspec.Struct) -> Subs
 
 
 async def _recheck(context: Context, old: Subscription, new: Subscription) -> None:
-    """Have deliveries start that waited for what is no longer so: the rate, or the old URL's failures.
+    """Let deliveries start that waited for the old rate, or for the end of the old URL's pause.
 
     Those of a disabled one would be canceled now, right before it is enabled.
     """

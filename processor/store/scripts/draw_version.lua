@@ -2,7 +2,7 @@
 -- KEYS  subs:version
 -- ARGV  the word
 -- Returns  1, or 0 if there is no counter
--- Safe twice: the second time there is none.
+-- Safe twice: the second time there is no counter any more.
 -- Uses: prove
 prove('GET SET')
 if not (redis.call('GET', KEYS[1]) or ''):match('^%d+$') then return 0 end
